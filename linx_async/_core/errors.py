@@ -1,0 +1,99 @@
+"""The errors, all below LinxError."""
+
+from __future__ import annotations
+
+import errno as _errno
+import os
+
+__all__ = [
+    "DesiredStateError",
+    "DumpInterrupted",
+    "LinxError",
+    "LoopFailed",
+    "LoopStopped",
+    "OpError",
+    "ScopeGone",
+    "SourceError",
+    "StoreError",
+    "errno_name",
+]
+
+
+def errno_name(number: int) -> str:
+    """The errno by its name in errno(3), `EPERM`; an unknown one as `errno 1234`."""
+    return _errno.errorcode.get(number, f"errno {number}")
+
+
+class LinxError(Exception):
+    """The base of every error this library raises on purpose."""
+
+
+class DesiredStateError(LinxError, ValueError):
+    """The desired state is wrong as written; nothing was applied.
+
+    The message names the field and the value.
+    """
+
+
+class SourceError(LinxError):
+    """A pass could not run: the scope could not be read or reached."""
+
+
+class ScopeGone(SourceError):
+    """What the source looks at is not there any more: a process ended, a namespace was replaced."""
+
+
+class DumpInterrupted(SourceError):
+    """The kernel's tables changed while they were being read, several times over."""
+
+
+class StoreError(SourceError):
+    """The ownership record could not be read or written; the message names the file."""
+
+
+class OpError(LinxError):
+    """The kernel refused one op.
+
+    Attributes:
+        key: The key of the op.
+        errno: The error number, or None where the failure was not the kernel's.
+        message: What the kernel said beyond the number, and what to do where we know it.
+        offset: Bytes into the request at which the kernel found the fault, or None.
+    """
+
+    def __init__(
+        self, key: str, errno: int | None, message: str = "", *, offset: int | None = None
+    ) -> None:
+        self.key = key
+        self.errno = errno
+        self.message = message
+        self.offset = offset
+        super().__init__(key, errno, message)
+
+    def __str__(self) -> str:
+        parts = [self.key] if self.key else []
+        if self.errno is not None:
+            parts.append(f"{errno_name(self.errno)} ({os.strerror(self.errno)})")
+        if self.message:
+            parts.append(self.message)
+        if self.offset is not None:
+            parts.append(f"at byte {self.offset} of the request")
+        return ": ".join(parts)
+
+
+class LoopStopped(LinxError):
+    """The loop is not running, so what was asked of it cannot happen."""
+
+
+class LoopFailed(LinxError):
+    """A loop crashed more often than its restart limit allows.
+
+    `__cause__` is an exception group of the crashes within the window, the oldest first.
+
+    Attributes:
+        name: The loop's name.
+    """
+
+    def __init__(self, name: str, message: str) -> None:
+        self.name = name
+        super().__init__(f"loop {name!r}: {message}")

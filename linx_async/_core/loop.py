@@ -1,0 +1,324 @@
+"""The loop: one source in one scope, kept converged."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Generic, TypeVar
+
+import anyio
+from anyio import TASK_STATUS_IGNORED, Event
+from anyio.abc import TaskStatus
+from attrs import evolve
+
+from .broadcast import Broadcast
+from .errors import DesiredStateError, LoopStopped, SourceError
+from .groups import ungrouped
+from .model import Hint, OpT, Report, Trigger
+from .ownership import Ownership
+from .pace import Pace, checked_seconds
+from .reconcile import Ledger, check_desired, identity_of, run_pass
+from .source import Source
+from .store import MemoryStore, Store
+
+__all__ = ["Loop"]
+
+logger = logging.getLogger("linx_async")
+
+DesiredT = TypeVar("DesiredT")
+ObservedT = TypeVar("ObservedT")
+
+
+class Loop(Generic[DesiredT, ObservedT, OpT]):
+    """Keeps one source's scope at the desired state; an ordinary coroutine runs it.
+
+    Start it in any task group: `tg.start_soon(loop.run)` or `await tg.start(loop.run)` with anyio,
+    `nursery.start_soon(loop.run)` with trio, `tg.create_task(loop.run())` with asyncio.
+
+    Args:
+        source: What to read and change: a Source with its scope and options.
+        desired: The desired state, in the source's shape.
+        interval: Seconds between resyncs, give or take a tenth; math.inf relies on hints alone.
+        debounce: Seconds to gather a burst of hints, or a new desired state, into one pass.
+        monitor: Whether to subscribe to the source's hints.
+        last_applied: What we own to begin with. Give this or a store.
+        store: Where ownership is kept; default: in memory, as long as the loop lives.
+        name: For logs, and for the record in the store; default: the source's name.
+        on_report: Called after each pass with its report, or with the error of a pass that could
+            not run. It may be a coroutine function. What it raises crashes the loop.
+
+    Raises:
+        DesiredStateError: An option or the desired state is wrong as written.
+    """
+
+    def __init__(
+        self,
+        source: Source[DesiredT, ObservedT, OpT],
+        desired: DesiredT,
+        *,
+        interval: float = 5.0,
+        debounce: float = 0.1,
+        monitor: bool = True,
+        last_applied: Ownership | None = None,
+        store: Store | None = None,
+        name: str | None = None,
+        on_report: Callable[[Report[OpT] | SourceError], Awaitable[None] | None] | None = None,
+    ) -> None:
+        if last_applied is not None and store is not None:
+            raise DesiredStateError("last_applied: give either this or a store, not both")
+        self.name = name or source.name
+        self.interval = checked_seconds("interval", interval, zero=False)
+        self.debounce = checked_seconds("debounce", debounce)
+        self._source = source
+        self._desired = check_desired(source, desired)
+        self._monitor = monitor
+        self._initial = last_applied
+        self._store: Store = store or MemoryStore()
+        self._on_report = on_report
+        self._revision = 0
+        self._last_report: Report[OpT] | None = None
+        self._reports = Broadcast[Report[OpT] | SourceError]()
+        self._pace = Pace(self.interval, self.debounce)
+        self._wake = Event()
+        self._passed = Event()
+        self._begun = 0
+        self._done = 0
+        self._outcome: Report[OpT] | SourceError | None = None
+        self._forced = False
+        self._paused = False
+        self._stopping = False
+        self._running = False
+        self._ended = False
+
+    @property
+    def last_report(self) -> Report[OpT] | None:
+        """The report of the last pass that could run; None before the first."""
+        return self._last_report
+
+    @property
+    def desired(self) -> DesiredT:
+        """The desired state that the next pass converges on."""
+        return self._desired
+
+    @property
+    def revision(self) -> int:
+        """The number of the present desired state: 0 at first, one more at each put_desired."""
+        return self._revision
+
+    @property
+    def paused(self) -> bool:
+        """Whether passes are held back."""
+        return self._paused
+
+    def put_desired(self, desired: DesiredT) -> int:
+        """Replace the desired state; a debounced pass converges on it.
+
+        Returns:
+            Its revision, for `wait_converged`.
+
+        Raises:
+            DesiredStateError: It is wrong as written; the loop goes on with the old one.
+        """
+        self._desired = check_desired(self._source, desired)
+        self._revision += 1
+        if self._running:
+            self._pace.desired(anyio.current_time())
+            self._wake.set()
+        return self._revision
+
+    async def reconcile(self) -> Report[OpT]:
+        """Force one pass that begins after this call, and get its report; also while paused.
+
+        Raises:
+            SourceError: The pass could not run.
+            LoopStopped: The loop is not running, or ended before the pass did.
+        """
+        if not self._running:
+            raise LoopStopped(f"loop {self.name!r} is not running: start loop.run() first")
+        ticket = self._begun
+        self._forced = True
+        self._wake.set()
+        while self._done <= ticket or self._outcome is None:
+            if self._ended or not self._running:
+                raise LoopStopped(f"loop {self.name!r} ended before the pass did")
+            await self._passed.wait()
+        if isinstance(self._outcome, SourceError):
+            raise self._outcome
+        return self._outcome
+
+    async def wait_converged(self, revision: int | None = None) -> Report[OpT]:
+        """Wait until that revision of the desired state, or a later one, is in the kernel.
+
+        Args:
+            revision: What put_desired returned; default: the present one.
+
+        Raises:
+            LoopStopped: The loop ended, and is not going to converge.
+        """
+        wanted = self._revision if revision is None else revision
+        while True:
+            report = self._last_report
+            if report is not None and report.converged and report.revision >= wanted:
+                return report
+            if self._ended:
+                raise LoopStopped(f"loop {self.name!r} ended at revision {self._revision}")
+            await self._passed.wait()
+
+    @asynccontextmanager
+    async def reports(self) -> AsyncIterator[AsyncIterator[Report[OpT] | SourceError]]:
+        """A stream of what `on_report` gets; it ends with the loop.
+
+        A watcher that lags more than 64 passes behind loses the oldest.
+        """
+        with self._reports.watch() as reports:
+            yield reports
+
+    def pause(self) -> None:
+        """Make no passes, but for forced ones, until `resume`."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Make passes again, beginning with a full one."""
+        if self._paused:
+            self._paused = False
+            if self._running:
+                self._pace.hinted(anyio.current_time(), Hint("resumed", lost=True))
+                self._wake.set()
+
+    def stop(self) -> None:
+        """End the loop once the pass under way, if there is one, is done; `run` returns."""
+        self._stopping = True
+        self._wake.set()
+
+    async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
+        """Run until `stop` or cancellation; `started` after the first pass, whatever its outcome.
+
+        Raises:
+            SourceError: The source could not be entered, or its hints ended.
+            StoreError: The ownership record cannot be used.
+        """
+        try:
+            await self.run_once(task_status=task_status)
+        finally:
+            self.end()
+
+    async def run_once(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
+        """Run like `run`, but leave those who wait for reports waiting: the supervisor's half."""
+        if self._running:
+            raise LoopStopped(f"loop {self.name!r} is running already")
+        self._running = True
+        self._ended = False
+        try:
+            await self._run(task_status)
+        finally:
+            self._running = False
+            self._announce()
+
+    async def until_stop(self) -> None:
+        """Wait for a call of `stop`, while not running."""
+        while not self._stopping:
+            self._wake = Event()
+            await self._wake.wait()
+
+    def end(self) -> None:
+        """Tell those who wait that no pass will follow."""
+        self._ended = True
+        self._stopping = False
+        self._reports.close()
+        self._announce()
+
+    def _announce(self) -> None:
+        self._passed.set()
+        self._passed = Event()
+
+    async def _run(self, task_status: TaskStatus[None]) -> None:
+        async with AsyncExitStack() as stack:
+            source = await stack.enter_async_context(self._source)
+            record = await stack.enter_async_context(
+                self._store.open(self.name, identity_of(source))
+            )
+            ledger = await self._own(record)
+            self._pace = Pace(self.interval, self.debounce)
+            subscription = source.subscribe() if self._monitor else None
+            if subscription is None:
+                await self._drive(ledger, task_status)
+                return
+            hints = await stack.enter_async_context(subscription)
+            await self._drive_with(hints, ledger, task_status)
+
+    async def _own(self, record: Any) -> Ledger:
+        ledger = await Ledger.of(record)
+        if self._initial is not None:
+            await ledger.put(self._initial)
+            self._initial = None
+        return ledger
+
+    async def _drive_with(
+        self, hints: AsyncIterator[Hint], ledger: Ledger, task_status: TaskStatus[None]
+    ) -> None:
+        with ungrouped():
+            async with anyio.create_task_group() as tg:
+                tg.start_soon(self._listen, hints)
+                await self._drive(ledger, task_status)
+                tg.cancel_scope.cancel()
+
+    async def _listen(self, hints: AsyncIterator[Hint]) -> None:
+        async for hint in hints:
+            logger.debug("%s: hint: %s", self.name, hint.reason)
+            self._pace.hinted(anyio.current_time(), hint)
+            self._wake.set()
+        raise SourceError(f"{self.name}: the hints ended; the source does not watch any more")
+
+    async def _drive(self, ledger: Ledger, task_status: TaskStatus[None]) -> None:
+        if self._paused:
+            task_status.started()
+            task_status = TASK_STATUS_IGNORED
+        while (trigger := await self._next()) is not None:
+            await self._pass(ledger, trigger)
+            task_status.started()
+            task_status = TASK_STATUS_IGNORED
+
+    async def _next(self) -> Trigger | None:
+        """Wait until a pass is due; None when the loop is to end."""
+        while True:
+            self._wake = Event()
+            if self._stopping:
+                return None
+            if self._forced:
+                return Trigger.FORCED
+            when, trigger = self._pace.due()
+            now = anyio.current_time()
+            if not self._paused and when <= now:
+                return trigger
+            with anyio.move_on_after(float("inf") if self._paused else when - now):
+                await self._wake.wait()
+
+    async def _pass(self, ledger: Ledger, trigger: Trigger) -> None:
+        self._forced = False
+        self._begun += 1
+        self._pace.begun()
+        outcome: Report[OpT] | SourceError
+        try:
+            report = await run_pass(
+                self._source, self._desired, ledger, trigger=trigger, revision=self._revision
+            )
+        except SourceError as error:
+            logger.warning("%s: the pass could not run: %s", self.name, error)
+            self._pace.failed(anyio.current_time())
+            outcome = error
+        else:
+            self._pace.passed(anyio.current_time(), trigger, report)
+            self._last_report = outcome = evolve(report, flapping=self._pace.flapping())
+        await self._tell(outcome)
+
+    async def _tell(self, outcome: Report[OpT] | SourceError) -> None:
+        self._done = self._begun
+        self._outcome = outcome
+        self._reports.send(outcome)
+        self._announce()
+        if self._on_report is not None:
+            answer = self._on_report(outcome)
+            if inspect.isawaitable(answer):
+                await answer

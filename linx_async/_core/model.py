@@ -1,0 +1,240 @@
+"""The words of the core as values: hints, ops, plans, outcomes and reports."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Generic, Protocol, TypeVar
+
+from attrs import field, frozen
+
+from .errors import OpError
+from .ownership import Claim, Ownership
+
+__all__ = [
+    "Conflict",
+    "Failure",
+    "Hint",
+    "Op",
+    "OpT",
+    "Outcome",
+    "Plan",
+    "Report",
+    "Trigger",
+    "Verb",
+    "Waiting",
+]
+
+
+class Verb(enum.Enum):
+    """What an op does to the kernel, or to our record."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    RELEASE = "release"
+    """Leave the object as it is and forget that it was ours."""
+    REVERT = "revert"
+    """Put the value from before we came back, and forget that it was ours."""
+
+    @property
+    def disowns(self) -> bool:
+        """Whether the claim on the key ends once the op has succeeded."""
+        return self in _DISOWNING
+
+
+_DISOWNING = frozenset({Verb.DELETE, Verb.RELEASE, Verb.REVERT})
+
+
+class Trigger(enum.Enum):
+    """Why a pass ran."""
+
+    START = "start"
+    HINT = "hint"
+    RESYNC = "resync"
+    RETRY = "retry"
+    DESIRED = "desired"
+    FORCED = "forced"
+
+
+@frozen
+class Hint:
+    """Look now.
+
+    Attributes:
+        reason: Why, for people: `net.ipv4.ip_forward was written`.
+        keys: The keys it may concern; None when it may be any.
+        lost: The kernel dropped notifications: anything may have changed.
+    """
+
+    reason: str
+    keys: frozenset[str] | None = None
+    lost: bool = False
+
+
+class Op(Protocol):
+    """One change to the kernel: a frozen value, one class a kernel verb."""
+
+    @property
+    def key(self) -> str:
+        """What it changes: a name and canonical values, never a kernel index."""
+        ...
+
+    @property
+    def verb(self) -> Verb: ...
+
+    @property
+    def original(self) -> str | None:
+        """The value from before we came, where one is to be restored."""
+        ...
+
+    @property
+    def claim(self) -> Claim | None:
+        """What our record is to hold before the op is applied.
+
+        None where the kernel's own tag says whose the object is, and where the verb disowns.
+        """
+        ...
+
+    @property
+    def requires(self) -> frozenset[str]:
+        """Keys whose ops must have succeeded first, if they are in the same plan."""
+        ...
+
+    def __str__(self) -> str:
+        """For people: `set net.ipv4.ip_forward = 1 (is 0)`."""
+        ...
+
+
+OpT = TypeVar("OpT", bound=Op)
+
+
+@frozen
+class Waiting:
+    """A key that cannot be done yet; not an error. A hint, or the resync, finds it when it can."""
+
+    key: str
+    reason: str
+
+
+@frozen
+class Conflict:
+    """Somebody else holds the key with another value; it was left alone."""
+
+    key: str
+    reason: str
+
+
+@frozen
+class Plan(Generic[OpT]):
+    """The ordered ops of one pass, made by a pure function.
+
+    Attributes:
+        batches: Applied one after the other; cancellation lands between them, never inside one.
+        waiting: What cannot be done yet.
+        conflicts: What somebody else holds.
+        stale: Keys of claims on things that are gone; they are dropped before anything is applied.
+        failed: What can be told to fail before it is tried: a key that cannot be read, say.
+    """
+
+    batches: tuple[tuple[OpT, ...], ...] = ()
+    waiting: tuple[Waiting, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    stale: frozenset[str] = frozenset()
+    failed: tuple[OpError, ...] = ()
+
+    @property
+    def ops(self) -> tuple[OpT, ...]:
+        """All ops of all batches, in order."""
+        return tuple(op for batch in self.batches for op in batch)
+
+    def __iter__(self) -> Iterator[OpT]:
+        return iter(self.ops)
+
+    def __bool__(self) -> bool:
+        """Whether the kernel would be changed."""
+        return any(op.verb is not Verb.RELEASE for op in self)
+
+
+@frozen
+class Outcome:
+    """What became of one op.
+
+    Attributes:
+        error: Why it failed; None when it was done.
+        unknown: No answer came: it may have been done. The claim is kept.
+        settled: What the kernel shows after a write, where it may differ from what was written.
+        duration: Seconds the op took; None where only its batch was timed.
+    """
+
+    error: OpError | None = None
+    unknown: bool = False
+    settled: str | None = None
+    duration: float | None = None
+
+
+@frozen
+class Failure(Generic[OpT]):
+    """An op that failed, with the kernel's reason.
+
+    Attributes:
+        op: The op; None where it failed before one could be made.
+        error: The reason.
+        unknown: No answer came within the time limit, so it may have been done.
+    """
+
+    op: OpT | None
+    error: OpError
+    unknown: bool = False
+
+    @property
+    def key(self) -> str:
+        """The key that could not be done."""
+        return self.error.key if self.op is None else self.op.key
+
+    def __str__(self) -> str:
+        return str(self.error) if self.op is None else f"{self.op}: {self.error}"
+
+
+@frozen
+class Report(Generic[OpT]):
+    """What one pass did, whichever subsystem made it.
+
+    Attributes:
+        converged: The kernel holds the desired state now: nothing failed, is pending, waits or
+            conflicts.
+        applied: The ops that ran, in order.
+        failed: The ops that were refused or whose outcome is not known.
+        pending: The ops that were not tried, because they depend on a failed one.
+        waiting: What cannot be done yet.
+        conflicts: What somebody else holds.
+        last_applied: What we own after this pass; give it to the next one.
+        flapping: Keys that had to be set again and again: someone fights us, or they never stick.
+        trigger: Why the pass ran.
+        revision: Which desired state it ran for: 0 is the loop's first, put_desired counts on.
+        duration: Seconds from the first read to the last write.
+        timings: Seconds an op, by key, where the source tells.
+    """
+
+    converged: bool
+    applied: tuple[OpT, ...] = ()
+    failed: tuple[Failure[OpT], ...] = ()
+    pending: tuple[OpT, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    last_applied: Ownership = field(factory=Ownership)
+    flapping: tuple[str, ...] = ()
+    trigger: Trigger = Trigger.FORCED
+    revision: int = 0
+    duration: float = 0.0
+    timings: Mapping[str, float] = field(factory=dict, repr=False)
+
+    @property
+    def changed(self) -> bool:
+        """Whether the kernel was changed: something other than a release was applied."""
+        return any(op.verb is not Verb.RELEASE for op in self.applied)
+
+
+def keys_of(items: Iterable[Any]) -> frozenset[str]:
+    """The keys of ops, failures, waiting or conflicts."""
+    return frozenset(item.key for item in items)

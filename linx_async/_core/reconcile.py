@@ -1,0 +1,246 @@
+"""One pass: observe, diff, apply, and the record kept right whatever happens in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+import anyio
+from anyio import CancelScope
+from attrs import define, evolve, field
+
+from .errors import LinxError, OpError, SourceError
+from .model import Failure, OpT, Outcome, Plan, Report, Trigger, Verb, keys_of
+from .ownership import Claim, Ownership
+from .source import Source
+from .store import MemoryStore, Record, Store
+
+__all__ = ["Ledger", "check_desired", "identity_of", "reconcile", "run_pass"]
+
+APPLY_LIMIT = 30.0
+"""Seconds a batch may take before its outcome counts as unknown."""
+
+DesiredT = TypeVar("DesiredT")
+ObservedT = TypeVar("ObservedT")
+
+
+@define
+class Ledger:
+    """A record, and what it says: the memory of it and the stored one never differ for long."""
+
+    record: Record
+    ownership: Ownership
+
+    @classmethod
+    async def of(cls, record: Record) -> Ledger:
+        """What the record says now."""
+        return cls(record, await record.load())
+
+    async def put(self, ownership: Ownership) -> None:
+        """Store a new state of it. Not to be cut short: call it shielded."""
+        if ownership is not self.ownership:
+            await self.record.save(ownership)
+            self.ownership = ownership
+
+
+@define
+class _Tally(Generic[OpT]):
+    """What became of the ops of one pass, so far."""
+
+    applied: list[OpT] = field(factory=list)
+    failed: list[Failure[OpT]] = field(factory=list)
+    pending: list[OpT] = field(factory=list)
+    timings: dict[str, float] = field(factory=dict)
+
+    def ready(self, batch: Sequence[OpT]) -> list[OpT]:
+        """The ops of a batch that can be tried; the others depend on what failed: pending."""
+        stuck = keys_of(self.failed) | keys_of(self.pending)
+        ready: list[OpT] = []
+        for op in batch:
+            (self.pending if op.requires & stuck else ready).append(op)
+        return ready
+
+    def count(self, op: OpT, outcome: Outcome) -> None:
+        if outcome.error is None and not outcome.unknown:
+            self.applied.append(op)
+        else:
+            error = outcome.error or OpError(op.key, None, "no answer came; it may have been done")
+            self.failed.append(Failure(op, error, outcome.unknown))
+        if outcome.duration is not None:
+            self.timings[op.key] = outcome.duration
+
+
+async def run_pass(
+    source: Source[DesiredT, ObservedT, OpT],
+    desired: DesiredT,
+    ledger: Ledger,
+    *,
+    trigger: Trigger = Trigger.FORCED,
+    revision: int = 0,
+    limit: float = APPLY_LIMIT,
+) -> Report[OpT]:
+    """Observe, diff and apply once, in an entered source.
+
+    Cancellation lands between batches, never inside one; the ledger is right wherever it lands.
+
+    Args:
+        source: An entered source.
+        desired: The desired state, in the source's shape.
+        ledger: What we own; it is brought up to date before and after each batch.
+        trigger: Why the pass runs, for the report.
+        revision: Which desired state this is, for the report.
+        limit: Seconds a batch may take before its outcome counts as unknown.
+
+    Raises:
+        SourceError: The pass could not run.
+    """
+    began = anyio.current_time()
+    try:
+        observed = await source.observe(desired, ledger.ownership)
+        plan = source.diff(desired, observed, ledger.ownership)
+        tally = await _apply_plan(source, plan, ledger, limit)
+    except OSError as error:
+        raise SourceError(f"{source.name}: {error}") from error
+    return Report(
+        converged=not (tally.failed or tally.pending or plan.waiting or plan.conflicts),
+        applied=tuple(tally.applied),
+        failed=tuple(tally.failed),
+        pending=tuple(tally.pending),
+        waiting=plan.waiting,
+        conflicts=plan.conflicts,
+        last_applied=ledger.ownership,
+        trigger=trigger,
+        revision=revision,
+        duration=anyio.current_time() - began,
+        timings=tally.timings,
+    )
+
+
+async def _apply_plan(
+    source: Source[Any, Any, OpT], plan: Plan[OpT], ledger: Ledger, limit: float
+) -> _Tally[OpT]:
+    tally = _Tally[OpT](failed=[Failure[OpT](None, error) for error in plan.failed])
+    if plan.stale:
+        with CancelScope(shield=True):
+            await ledger.put(ledger.ownership.without(plan.stale))
+    for batch in plan.batches:
+        await anyio.lowlevel.checkpoint()
+        ready = tally.ready(batch)
+        if ready:
+            with CancelScope(shield=True):
+                await _apply_batch(source, ready, ledger, limit, tally)
+    return tally
+
+
+async def _apply_batch(
+    source: Source[Any, Any, OpT],
+    batch: Sequence[OpT],
+    ledger: Ledger,
+    limit: float,
+    tally: _Tally[OpT],
+) -> None:
+    before = ledger.ownership
+    # Claim before creating: from here on the record says that these may be ours.
+    await ledger.put(_claimed(before, batch))
+    outcomes = await _outcomes(source, batch, limit)
+    for op, outcome in zip(batch, outcomes, strict=True):
+        tally.count(op, outcome)
+    # Release after deleting; and a refused op gives its claim back.
+    await ledger.put(_settled(before, ledger.ownership, batch, outcomes))
+
+
+async def _outcomes(
+    source: Source[Any, Any, OpT], batch: Sequence[OpT], limit: float
+) -> Sequence[Outcome]:
+    """One outcome an op; a release is no business of the source's."""
+    work = [op for op in batch if op.verb is not Verb.RELEASE]
+    answers: Sequence[Outcome] = ()
+    if work:
+        with anyio.move_on_after(limit) as scope:
+            answers = await source.apply(work)
+        if scope.cancelled_caught:
+            answers = [Outcome(unknown=True)] * len(work)
+    if len(answers) != len(work):
+        raise SourceError(f"{source.name}: gave {len(answers)} outcomes for {len(work)} ops")
+    left = iter(answers)
+    return [Outcome() if op.verb is Verb.RELEASE else next(left) for op in batch]
+
+
+def _claimed(owned: Ownership, batch: Sequence[OpT]) -> Ownership:
+    claims = [_merged(owned.get(op.key), op.claim) for op in batch if op.claim is not None]
+    return owned.with_claims(claims) if claims else owned
+
+
+def _merged(before: Claim | None, claim: Claim) -> Claim:
+    """The original value is captured once, by whoever came first."""
+    if before is None or before.incarnation != claim.incarnation:
+        return claim
+    return evolve(claim, original=before.original)
+
+
+def _settled(
+    before: Ownership, claimed: Ownership, batch: Sequence[OpT], outcomes: Sequence[Outcome]
+) -> Ownership:
+    gone: list[str] = []
+    changed: list[Claim] = []
+    for op, outcome in zip(batch, outcomes, strict=True):
+        if outcome.unknown:
+            continue
+        if outcome.error is not None:
+            if op.claim is not None:
+                previous = before.get(op.key)
+                gone.append(op.key) if previous is None else changed.append(previous)
+        elif op.verb.disowns:
+            gone.append(op.key)
+        elif outcome.settled is not None and op.key in claimed:
+            changed.append(evolve(claimed[op.key], settled=outcome.settled))
+    owned = claimed.without(gone)
+    return owned.with_claims(changed) if changed else owned
+
+
+def identity_of(source: Source[Any, Any, Any]) -> str:
+    """What the record of an entered source belongs to."""
+    return str(getattr(source, "identity", source.name))
+
+
+def check_desired(source: Source[DesiredT, Any, Any], desired: DesiredT) -> DesiredT:
+    """The desired state, checked and converted where the source knows how to.
+
+    Raises:
+        DesiredStateError: It is wrong as written.
+    """
+    check: Callable[[DesiredT], DesiredT] | None = getattr(source, "check", None)
+    return desired if check is None else check(desired)
+
+
+async def reconcile(
+    source: Source[DesiredT, ObservedT, OpT],
+    desired: DesiredT,
+    *,
+    last_applied: Ownership | None = None,
+    store: Store | None = None,
+    name: str | None = None,
+) -> Report[OpT]:
+    """Enter a source, make one pass, and leave it again.
+
+    Args:
+        source: The source.
+        desired: The desired state, in the source's shape.
+        last_applied: What we own: the `last_applied` of an earlier report.
+        store: Where ownership is kept instead; with a store, a cancelled pass loses no claim.
+        name: The record's name in the store; default: the source's.
+
+    Raises:
+        DesiredStateError: The desired state is wrong as written.
+        SourceError: The pass could not run.
+        LinxError: Both a store and `last_applied` were given.
+    """
+    checked = check_desired(source, desired)
+    if store is not None and last_applied is not None:
+        raise LinxError("last_applied: give either this or a store, not both")
+    keep = store or MemoryStore()
+    async with source, keep.open(name or source.name, identity_of(source)) as record:
+        ledger = await Ledger.of(record)
+        if last_applied is not None:
+            await ledger.put(last_applied)
+        return await run_pass(source, checked, ledger)

@@ -1,0 +1,69 @@
+"""The Source protocol, which every subsystem implements, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Protocol, Self, TypeVar
+
+from .model import Hint, OpT, Outcome, Plan
+from .ownership import Ownership
+
+__all__ = ["Source"]
+
+DesiredT = TypeVar("DesiredT", contravariant=True)
+ObservedT = TypeVar("ObservedT")
+
+
+class Source(Protocol[DesiredT, ObservedT, OpT]):
+    """One subsystem in one scope: how to read it, compare it, change it and be woken by it.
+
+    Scope and options are arguments of the constructor. A source is entered before anything else
+    is asked of it, is never entered twice at once, and may be entered again after it was left.
+
+    Two members are optional and looked up by name: `identity`, a string that names the scope's
+    incarnation for an ownership record that outlives the process (the name, where there is none),
+    and `check(desired)`, which checks and converts a desired state, raising `DesiredStateError`.
+    """
+
+    @property
+    def name(self) -> str:
+        """The subsystem and the scope, for logs: `sysctl@netns blue`."""
+        ...
+
+    async def __aenter__(self) -> Self:
+        """Open what is needed: sockets, descriptors that pin the scope."""
+        ...
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None: ...
+
+    def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[Hint]] | None:
+        """A stream of hints, live once its context is entered; None where there are none.
+
+        A stream that ends, or raises, is a crash of the loop.
+        """
+        ...
+
+    async def observe(self, desired: DesiredT, owned: Ownership, /) -> ObservedT:
+        """Read what is in scope, and only what the desired state or our record names.
+
+        Raises:
+            SourceError: It could not be read. An OSError counts as one.
+        """
+        ...
+
+    def diff(self, desired: DesiredT, observed: ObservedT, owned: Ownership, /) -> Plan[OpT]:
+        """The least that has to be done. Pure: no I/O, and the same plan for the same arguments."""
+        ...
+
+    async def apply(self, batch: Sequence[OpT], /) -> Sequence[Outcome]:
+        """Apply ops, and give one outcome an op, in their order. It may be cancelled when the time
+        limit is over; then every op of the batch counts as unknown. It never sees a release.
+        """
+        ...
