@@ -28,11 +28,12 @@ class _Watcher(Generic[T]):
         return self
 
     async def __anext__(self) -> T:
+        # Before anything is taken, so that a cancellation loses nothing.
+        await checkpoint()
         while not self.queue:
             if self.closed:
                 raise StopAsyncIteration
             await self.ready.wait()
-        await checkpoint()
         item = self.queue.popleft()
         if not self.queue and not self.closed:
             self.ready = Event()
@@ -49,11 +50,12 @@ class Broadcast(Generic[T]):
     def __init__(self, size: int = 64) -> None:
         self._size = size
         self._watchers: set[_Watcher[T]] = set()
+        self._closed = False
 
     @contextmanager
     def watch(self) -> Iterator[AsyncIterator[T]]:
         """An iterator over all that is sent from now on."""
-        watcher = _Watcher[T](deque(maxlen=self._size))
+        watcher = _Watcher[T](deque(maxlen=self._size), closed=self._closed)
         self._watchers.add(watcher)
         try:
             yield watcher
@@ -67,7 +69,8 @@ class Broadcast(Generic[T]):
             watcher.ready.set()
 
     def close(self) -> None:
-        """End the iterators once they have given what they hold."""
+        """End the iterators, later ones too, once they have given what they hold."""
+        self._closed = True
         for watcher in self._watchers:
             watcher.closed = True
             watcher.ready.set()

@@ -1,11 +1,16 @@
-"""A lone error out of a task group, without the group around it."""
+"""Task groups of ours: work that nothing cuts short, and a lone error without the group around."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
-__all__ = ["ungrouped"]
+from anyio import CancelScope, create_task_group
+
+__all__ = ["ungrouped", "uninterrupted"]
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -18,3 +23,27 @@ def ungrouped() -> Iterator[None]:
         if len(group.exceptions) == 1 and isinstance(lone, Exception):
             raise lone from lone.__cause__
         raise
+
+
+async def uninterrupted(work: Callable[[], Awaitable[T]]) -> T:
+    """Await `work()` to its end, whatever is cancelled meanwhile; then the cancellation goes on.
+
+    A shield keeps out the cancellation of scopes alone. asyncio's own `Task.cancel()`, which is
+    what `asyncio.TaskGroup`, `asyncio.timeout` and Ctrl-C use, stops at a task of its own.
+    """
+    results: list[T] = []
+    errors: list[Exception] = []
+
+    async def shielded() -> None:
+        with CancelScope(shield=True):
+            try:
+                results.append(await work())
+            except Exception as error:
+                errors.append(error)
+
+    async with create_task_group() as tg:
+        tg.start_soon(shielded)
+    # Only now: a cancellation goes before an error, which somebody could catch.
+    for error in errors:
+        raise error
+    return results[0]

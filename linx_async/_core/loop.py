@@ -6,22 +6,28 @@ import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import anyio
 from anyio import TASK_STATUS_IGNORED, Event
 from anyio.abc import TaskStatus
 from attrs import evolve
 
-from .broadcast import Broadcast
 from .errors import DesiredStateError, LoopStopped, SourceError
 from .groups import ungrouped
 from .model import Hint, OpT, Report, Trigger
 from .ownership import Ownership
 from .pace import Pace, checked_seconds
-from .reconcile import Ledger, check_desired, identity_of, run_pass
+from .progress import Progress
+from .reconcile import (
+    Ledger,
+    check_desired,
+    checked_last_applied,
+    identity_of,
+    run_pass,
+)
 from .source import Source
-from .store import MemoryStore, Store
+from .store import MemoryStore, Record, Store
 
 __all__ = ["Loop"]
 
@@ -47,7 +53,8 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
         store: Where ownership is kept; default: in memory, as long as the loop lives.
         name: For logs, and for the record in the store; default: the source's name.
         on_report: Called after each pass with its report, or with the error of a pass that could
-            not run. It may be a coroutine function. What it raises crashes the loop.
+            not run. It may be a coroutine function, which must not wait for a pass: the next one
+            begins when it has returned. What it raises crashes the loop.
 
     Raises:
         DesiredStateError: An option or the desired state is wrong as written.
@@ -66,36 +73,29 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
         name: str | None = None,
         on_report: Callable[[Report[OpT] | SourceError], Awaitable[None] | None] | None = None,
     ) -> None:
-        if last_applied is not None and store is not None:
-            raise DesiredStateError("last_applied: give either this or a store, not both")
+        if on_report is not None and not callable(on_report):
+            raise DesiredStateError(f"on_report: expected a function, got {on_report!r}")
         self.name = name or source.name
         self.interval = checked_seconds("interval", interval, zero=False)
-        self.debounce = checked_seconds("debounce", debounce)
+        self.debounce = checked_seconds("debounce", debounce, endless=False)
         self._source = source
         self._desired = check_desired(source, desired)
         self._monitor = monitor
-        self._initial = last_applied
-        self._store: Store = store or MemoryStore()
+        self._initial = checked_last_applied(last_applied, store)
+        self._store: Store = MemoryStore() if store is None else store
         self._on_report = on_report
         self._revision = 0
-        self._last_report: Report[OpT] | None = None
-        self._reports = Broadcast[Report[OpT] | SourceError]()
+        self._progress = Progress[OpT](self.name)
         self._pace = Pace(self.interval, self.debounce)
         self._wake = Event()
-        self._passed = Event()
-        self._begun = 0
-        self._done = 0
-        self._outcome: Report[OpT] | SourceError | None = None
         self._forced = False
         self._paused = False
         self._stopping = False
-        self._running = False
-        self._ended = False
 
     @property
     def last_report(self) -> Report[OpT] | None:
         """The report of the last pass that could run; None before the first."""
-        return self._last_report
+        return self._progress.last_report
 
     @property
     def desired(self) -> DesiredT:
@@ -123,7 +123,7 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
         """
         self._desired = check_desired(self._source, desired)
         self._revision += 1
-        if self._running:
+        if self._progress.running:
             self._pace.desired(anyio.current_time())
             self._wake.set()
         return self._revision
@@ -135,18 +135,11 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
             SourceError: The pass could not run.
             LoopStopped: The loop is not running, or ended before the pass did.
         """
-        if not self._running:
+        if not self._progress.running:
             raise LoopStopped(f"loop {self.name!r} is not running: start loop.run() first")
-        ticket = self._begun
         self._forced = True
         self._wake.set()
-        while self._done <= ticket or self._outcome is None:
-            if self._ended or not self._running:
-                raise LoopStopped(f"loop {self.name!r} ended before the pass did")
-            await self._passed.wait()
-        if isinstance(self._outcome, SourceError):
-            raise self._outcome
-        return self._outcome
+        return await self._progress.after_this()
 
     async def wait_converged(self, revision: int | None = None) -> Report[OpT]:
         """Wait until that revision of the desired state, or a later one, is in the kernel.
@@ -158,13 +151,7 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
             LoopStopped: The loop ended, and is not going to converge.
         """
         wanted = self._revision if revision is None else revision
-        while True:
-            report = self._last_report
-            if report is not None and report.converged and report.revision >= wanted:
-                return report
-            if self._ended:
-                raise LoopStopped(f"loop {self.name!r} ended at revision {self._revision}")
-            await self._passed.wait()
+        return await self._progress.converged(wanted)
 
     @asynccontextmanager
     async def reports(self) -> AsyncIterator[AsyncIterator[Report[OpT] | SourceError]]:
@@ -172,7 +159,7 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
 
         A watcher that lags more than 64 passes behind loses the oldest.
         """
-        with self._reports.watch() as reports:
+        with self._progress.watch() as reports:
             yield reports
 
     def pause(self) -> None:
@@ -183,8 +170,8 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
         """Make passes again, beginning with a full one."""
         if self._paused:
             self._paused = False
-            if self._running:
-                self._pace.hinted(anyio.current_time(), Hint("resumed", lost=True))
+            if self._progress.running:
+                self._pace.resumed(anyio.current_time())
                 self._wake.set()
 
     def stop(self) -> None:
@@ -206,15 +193,11 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
 
     async def run_once(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Run like `run`, but leave those who wait for reports waiting: the supervisor's half."""
-        if self._running:
-            raise LoopStopped(f"loop {self.name!r} is running already")
-        self._running = True
-        self._ended = False
+        self._progress.start()
         try:
             await self._run(task_status)
         finally:
-            self._running = False
-            self._announce()
+            self._progress.halt()
 
     async def until_stop(self) -> None:
         """Wait for a call of `stop`, while not running."""
@@ -224,14 +207,9 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
 
     def end(self) -> None:
         """Tell those who wait that no pass will follow."""
-        self._ended = True
-        self._stopping = False
-        self._reports.close()
-        self._announce()
-
-    def _announce(self) -> None:
-        self._passed.set()
-        self._passed = Event()
+        if not self._progress.running:  # a second run() was refused, and the first goes on
+            self._stopping = False
+            self._progress.end()
 
     async def _run(self, task_status: TaskStatus[None]) -> None:
         async with AsyncExitStack() as stack:
@@ -248,7 +226,7 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
             hints = await stack.enter_async_context(subscription)
             await self._drive_with(hints, ledger, task_status)
 
-    async def _own(self, record: Any) -> Ledger:
+    async def _own(self, record: Record) -> Ledger:
         ledger = await Ledger.of(record)
         if self._initial is not None:
             await ledger.put(self._initial)
@@ -279,6 +257,7 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
             await self._pass(ledger, trigger)
             task_status.started()
             task_status = TASK_STATUS_IGNORED
+        task_status.started()
 
     async def _next(self) -> Trigger | None:
         """Wait until a pass is due; None when the loop is to end."""
@@ -297,7 +276,7 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
 
     async def _pass(self, ledger: Ledger, trigger: Trigger) -> None:
         self._forced = False
-        self._begun += 1
+        self._progress.begin()
         self._pace.begun()
         outcome: Report[OpT] | SourceError
         try:
@@ -310,14 +289,8 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
             outcome = error
         else:
             self._pace.passed(anyio.current_time(), trigger, report)
-            self._last_report = outcome = evolve(report, flapping=self._pace.flapping())
-        await self._tell(outcome)
-
-    async def _tell(self, outcome: Report[OpT] | SourceError) -> None:
-        self._done = self._begun
-        self._outcome = outcome
-        self._reports.send(outcome)
-        self._announce()
+            outcome = evolve(report, flapping=self._pace.flapping())
+        self._progress.tell(outcome)
         if self._on_report is not None:
             answer = self._on_report(outcome)
             if inspect.isawaitable(answer):

@@ -15,6 +15,8 @@ __all__ = ["Pace", "checked_seconds"]
 
 _LONGEST = 60.0
 """Seconds between retries where there is no resync to bound them."""
+_MOST = 1e9
+"""Seconds: some thirty years."""
 _SHORTEST_RETRY = 0.1
 _SHORTEST_DAMPING = 0.01
 _RAPID = 0.025
@@ -25,16 +27,24 @@ _JITTER = 0.1
 _COUNTED = frozenset({Trigger.HINT, Trigger.RESYNC, Trigger.RETRY})
 
 
-def checked_seconds(name: str, value: float, *, zero: bool = True) -> float:
-    """A time in seconds that may be infinite, or an error that names the option.
+def checked_seconds(name: str, value: float, *, zero: bool = True, endless: bool = True) -> float:
+    """A time in seconds, or an error that names the option.
+
+    Args:
+        name: The option's.
+        value: Its value.
+        zero: Whether it may be zero.
+        endless: Whether it may be infinite.
 
     Raises:
-        DesiredStateError: It is negative, not a number, or zero where it must not be.
+        DesiredStateError: It is negative, not a number, or zero or infinite where it must not be.
     """
     if type(value) not in (int, float):
         raise DesiredStateError(f"{name}: expected seconds, got {value!r}")
-    if math.isnan(value) or value < 0 or (value == 0 and not zero):
+    if not value >= 0 or (value == 0 and not zero):
         raise DesiredStateError(f"{name}: expected {'zero or ' if zero else ''}more, got {value!r}")
+    if value > _MOST and not (endless and value == math.inf):
+        raise DesiredStateError(f"{name}: expected at most {_MOST:g} seconds, got {value!r}")
     return float(value)
 
 
@@ -93,7 +103,7 @@ class Pace:
             # Whether it has to wait depends on how the pass ends.
             self._missed = hint if self._missed is None else _both(self._missed, hint)
             return
-        hold = -math.inf if hint.lost else self._hold_of(hint.keys, now)
+        hold = self._hold_of(None if hint.lost else hint.keys, now)
         if hold <= now:
             self._gather(Trigger.HINT, now)
         else:
@@ -103,6 +113,10 @@ class Pace:
         """There is a new desired state. What was held back before it need not be any longer."""
         self._streaks.clear()
         self._gather(Trigger.DESIRED, now)
+
+    def resumed(self, now: float) -> None:
+        """Passes may be made again."""
+        self._gather(Trigger.HINT, now)
 
     def due(self) -> tuple[float, Trigger]:
         """When the next pass is due, and what will have triggered it."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import anyio
-from anyio import CancelScope
 from attrs import define, evolve, field
 
-from .errors import LinxError, OpError, SourceError
+from .errors import DesiredStateError, OpError, SourceError
+from .groups import uninterrupted
 from .model import Failure, OpT, Outcome, Plan, Report, Trigger, Verb, keys_of
 from .ownership import Claim, Ownership
 from .source import Source
@@ -37,8 +38,8 @@ class Ledger:
         return cls(record, await record.load())
 
     async def put(self, ownership: Ownership) -> None:
-        """Store a new state of it. Not to be cut short: call it shielded."""
-        if ownership is not self.ownership:
+        """Store a new state of it. Not to be cut short: let nothing interrupt it."""
+        if ownership != self.ownership:
             await self.record.save(ownership)
             self.ownership = ownership
 
@@ -54,10 +55,14 @@ class _Tally(Generic[OpT]):
 
     def ready(self, batch: Sequence[OpT]) -> list[OpT]:
         """The ops of a batch that can be tried; the others depend on what failed: pending."""
-        stuck = keys_of(self.failed) | keys_of(self.pending)
+        stuck = set(keys_of(self.failed) | keys_of(self.pending))
         ready: list[OpT] = []
         for op in batch:
-            (self.pending if op.requires & stuck else ready).append(op)
+            if op.requires & stuck:
+                stuck.add(op.key)
+                self.pending.append(op)
+            else:
+                ready.append(op)
         return ready
 
     def count(self, op: OpT, outcome: Outcome) -> None:
@@ -121,14 +126,12 @@ async def _apply_plan(
 ) -> _Tally[OpT]:
     tally = _Tally[OpT](failed=[Failure[OpT](None, error) for error in plan.failed])
     if plan.stale:
-        with CancelScope(shield=True):
-            await ledger.put(ledger.ownership.without(plan.stale))
+        await uninterrupted(partial(ledger.put, ledger.ownership.without(plan.stale)))
     for batch in plan.batches:
         await anyio.lowlevel.checkpoint()
         ready = tally.ready(batch)
         if ready:
-            with CancelScope(shield=True):
-                await _apply_batch(source, ready, ledger, limit, tally)
+            await uninterrupted(partial(_apply_batch, source, ready, ledger, limit, tally))
     return tally
 
 
@@ -146,7 +149,7 @@ async def _apply_batch(
     for op, outcome in zip(batch, outcomes, strict=True):
         tally.count(op, outcome)
     # Release after deleting; and a refused op gives its claim back.
-    await ledger.put(_settled(before, ledger.ownership, batch, outcomes))
+    await ledger.put(_settled(before, batch, outcomes))
 
 
 async def _outcomes(
@@ -178,24 +181,19 @@ def _merged(before: Claim | None, claim: Claim) -> Claim:
     return evolve(claim, original=before.original)
 
 
-def _settled(
-    before: Ownership, claimed: Ownership, batch: Sequence[OpT], outcomes: Sequence[Outcome]
-) -> Ownership:
-    gone: list[str] = []
-    changed: list[Claim] = []
+def _settled(before: Ownership, batch: Sequence[OpT], outcomes: Sequence[Outcome]) -> Ownership:
+    """What was ours before, and what of the batch was done or may have been, op by op."""
+    claims = dict(before)
     for op, outcome in zip(batch, outcomes, strict=True):
-        if outcome.unknown:
-            continue
-        if outcome.error is not None:
-            if op.claim is not None:
-                previous = before.get(op.key)
-                gone.append(op.key) if previous is None else changed.append(previous)
-        elif op.verb.disowns:
-            gone.append(op.key)
-        elif outcome.settled is not None and op.key in claimed:
-            changed.append(evolve(claimed[op.key], settled=outcome.settled))
-    owned = claimed.without(gone)
-    return owned.with_claims(changed) if changed else owned
+        done = outcome.error is None and not outcome.unknown
+        if done and op.verb.disowns:
+            claims.pop(op.key, None)
+        elif op.claim is not None and (done or outcome.unknown):
+            claim = _merged(before.get(op.key), op.claim)
+            if outcome.settled is not None:
+                claim = evolve(claim, settled=outcome.settled)
+            claims[op.key] = claim
+    return Ownership(claims)
 
 
 def identity_of(source: Source[Any, Any, Any]) -> str:
@@ -211,6 +209,23 @@ def check_desired(source: Source[DesiredT, Any, Any], desired: DesiredT) -> Desi
     """
     check: Callable[[DesiredT], DesiredT] | None = getattr(source, "check", None)
     return desired if check is None else check(desired)
+
+
+def checked_last_applied(last_applied: Ownership | None, store: Store | None) -> Ownership | None:
+    """The initial ownership.
+
+    Raises:
+        DesiredStateError: It is none, or there is a store to have it from.
+    """
+    if last_applied is None:
+        return None
+    if not isinstance(last_applied, Ownership):
+        raise DesiredStateError(
+            f"last_applied: expected an Ownership (a report's last_applied), got {last_applied!r}"
+        )
+    if store is not None:
+        raise DesiredStateError("last_applied: give either this or a store, not both")
+    return last_applied
 
 
 async def reconcile(
@@ -231,16 +246,15 @@ async def reconcile(
         name: The record's name in the store; default: the source's.
 
     Raises:
-        DesiredStateError: The desired state is wrong as written.
+        DesiredStateError: The desired state is wrong as written, or `last_applied` is no ownership,
+            or given beside a store.
         SourceError: The pass could not run.
-        LinxError: Both a store and `last_applied` were given.
     """
     checked = check_desired(source, desired)
-    if store is not None and last_applied is not None:
-        raise LinxError("last_applied: give either this or a store, not both")
-    keep = store or MemoryStore()
+    initial = checked_last_applied(last_applied, store)
+    keep = MemoryStore() if store is None else store
     async with source, keep.open(name or source.name, identity_of(source)) as record:
         ledger = await Ledger.of(record)
-        if last_applied is not None:
-            await ledger.put(last_applied)
+        if initial is not None:
+            await ledger.put(initial)
         return await run_pass(source, checked, ledger)

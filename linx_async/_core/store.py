@@ -12,17 +12,20 @@ import stat
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from anyio import CancelScope, to_thread
+from anyio import to_thread
 
 from .errors import StoreError
+from .groups import uninterrupted
 from .ownership import Ownership
 
 __all__ = ["FileStore", "MemoryStore", "Record", "Store"]
 
 _VERSION = 1
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # random(4)
 
 
 class Record(Protocol):
@@ -41,6 +44,9 @@ class Store(Protocol):
         Args:
             name: The loop's name.
             identity: The scope's, which differs for another namespace of the same name.
+
+        Raises:
+            StoreError: It cannot be used, or somebody else holds it.
         """
         ...
 
@@ -62,11 +68,23 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._records: dict[tuple[str, str], Ownership] = {}
+        self._held: set[tuple[str, str]] = set()
 
     @asynccontextmanager
     async def open(self, name: str, identity: str) -> AsyncIterator[Record]:
-        """The record of that loop, empty the first time."""
-        yield _MemoryRecord(self._records, (name, identity))
+        """The record of that loop, empty the first time.
+
+        Raises:
+            StoreError: Another loop holds it.
+        """
+        key = (name, identity)
+        if key in self._held:
+            raise _taken("this store", name)
+        self._held.add(key)
+        try:
+            yield _MemoryRecord(self._records, key)
+        finally:
+            self._held.discard(key)
 
 
 def runtime_directory() -> Path:
@@ -78,7 +96,7 @@ def runtime_directory() -> Path:
     if os.geteuid() == 0 and os.access("/run", os.W_OK):
         return Path("/run/linx-async")
     for base in (os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{os.getuid()}"):
-        if base and os.access(base, os.W_OK):
+        if base and os.path.isabs(base) and os.access(base, os.W_OK):
             return Path(base, "linx-async")
     return Path(tempfile.gettempdir(), f"linx-async-{os.getuid()}")
 
@@ -105,44 +123,51 @@ class FileStore:
         Raises:
             StoreError: The directory cannot be used, or somebody else holds the record.
         """
-        record = await to_thread.run_sync(self._hold, name, identity)
+        record = _FileRecord(self._directory, name, identity)
         try:
+            # A thread cannot be cut short: the lock it takes would be nobody's.
+            await uninterrupted(partial(to_thread.run_sync, record.hold))
             yield record
         finally:
-            with CancelScope(shield=True):
-                await to_thread.run_sync(record.let_go)
-
-    def _hold(self, name: str, identity: str) -> _FileRecord:
-        directory = self._directory or runtime_directory()
-        with _reported(directory):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _refuse_strangers(directory)
-            return _FileRecord(directory, name, identity, _boot_id())
+            record.let_go()
 
 
 class _FileRecord:
     """One record's file, and the lock beside it."""
 
-    def __init__(self, directory: Path, name: str, identity: str, boot_id: str) -> None:
-        digest = hashlib.sha256(f"{name}\0{identity}".encode()).hexdigest()[:16]
+    def __init__(self, directory: Path | None, name: str, identity: str) -> None:
+        digest = hashlib.sha256(json.dumps([name, identity]).encode()).hexdigest()[:16]
         slug = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:64]
-        self._path = directory / f"{slug}-{digest}.json"
-        self._head = {"version": _VERSION, "boot_id": boot_id, "name": name, "identity": identity}
-        # The data file is replaced at each save, so the lock lives on a file of its own.
-        self._lock = os.open(
-            self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._lock)
-            raise StoreError(
-                f"{self._path}: another loop named {name!r} holds this record; stop it, or give "
-                "this one another name"
-            ) from None
+        self._name = name
+        self._file = f"{slug}-{digest}.json"
+        self._directory = directory
+        self._path = Path(self._file)
+        self._head = {"version": _VERSION, "boot_id": "", "name": name, "identity": identity}
+        self._lock: int | None = None
+
+    def hold(self) -> None:
+        """Find the place, and lock it."""
+        directory = self._directory or runtime_directory()
+        self._path = directory / self._file
+        with _reported(_BOOT_ID):
+            self._head["boot_id"] = _BOOT_ID.read_text(encoding="ascii").strip()
+        with _reported(directory):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _refuse_strangers(directory)
+            # The data file is replaced at each save, so the lock lives on a file of its own.
+            self._lock = os.open(
+                self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+            )
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise _taken(str(self._path), self._name) from None
 
     def let_go(self) -> None:
-        os.close(self._lock)
+        """Give up the lock; it does not block, so that nothing can keep it from being done."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     async def load(self) -> Ownership:
         return await to_thread.run_sync(self._load)
@@ -164,7 +189,9 @@ class _FileRecord:
             raise self._damaged(str(error)) from None
         if not isinstance(data, dict) or data.get("version") != _VERSION:
             raise self._damaged(f"expected a record of version {_VERSION}")
-        if data.get("boot_id") != self._head["boot_id"]:
+        if not isinstance(data.get("boot_id"), str):
+            raise self._damaged("it does not say of which boot it is")
+        if data["boot_id"] != self._head["boot_id"]:
             return Ownership()
         if any(data.get(part) != self._head[part] for part in ("name", "identity")):
             raise self._damaged("it belongs to another loop or scope")
@@ -189,12 +216,15 @@ class _FileRecord:
         )
 
 
+def _taken(place: str, name: str) -> StoreError:
+    return StoreError(
+        f"{place}: another loop named {name!r} holds this record; stop it, or give this one "
+        "another name"
+    )
+
+
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
-
-
-def _boot_id() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
 def _refuse_strangers(directory: Path) -> None:

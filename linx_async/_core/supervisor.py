@@ -75,9 +75,14 @@ class Supervisor:
     Args:
         loops: What to run.
         restart: How they are started again.
+
+    Raises:
+        DesiredStateError: A loop is given twice.
     """
 
     def __init__(self, *loops: Loop[Any, Any, Any], restart: Restart | None = None) -> None:
+        if len(set(loops)) < len(loops):
+            raise DesiredStateError(f"loops: one of {[loop.name for loop in loops]} is given twice")
         self.loops = loops
         self.restart = restart or Restart()
         self.restarts = 0
@@ -108,6 +113,7 @@ class Supervisor:
     async def _keep(self, loop: Loop[Any, Any, Any], task_status: TaskStatus[None]) -> None:
         try:
             await self._restart_on_crash(loop, task_status)
+            task_status.started()
         finally:
             loop.end()
 

@@ -1,0 +1,109 @@
+"""How far the passes of a loop have come, for those who wait for one and those who watch."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
+from typing import Generic
+
+from anyio import Event
+
+from .broadcast import Broadcast
+from .errors import LoopStopped, SourceError
+from .model import OpT, Report
+
+__all__ = ["Progress"]
+
+
+class Progress(Generic[OpT]):
+    """What the passes of one loop gave; it knows whether more will follow.
+
+    Args:
+        name: The loop's, for the errors.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.last_report: Report[OpT] | None = None
+        self.running = False
+        self._name = name
+        self._ended = False
+        self._begun = 0
+        self._done = 0
+        self._outcome: Report[OpT] | SourceError | None = None
+        self._passed = Event()
+        self._reports = Broadcast[Report[OpT] | SourceError]()
+
+    def start(self) -> None:
+        """The loop begins to run.
+
+        Raises:
+            LoopStopped: It is running already.
+        """
+        if self.running:
+            raise LoopStopped(f"loop {self._name!r} is running already")
+        if self._ended:
+            self._reports = Broadcast()
+        self.running = True
+        self._ended = False
+
+    def halt(self) -> None:
+        """The loop does not run any more; it may start again."""
+        self.running = False
+        self._announce()
+
+    def end(self) -> None:
+        """No pass will follow, unless somebody starts the loop anew."""
+        self._ended = True
+        self._reports.close()
+        self._announce()
+
+    def begin(self) -> None:
+        """A pass begins."""
+        self._begun += 1
+
+    def tell(self, outcome: Report[OpT] | SourceError) -> None:
+        """The pass that began last gave this."""
+        if not isinstance(outcome, SourceError):
+            self.last_report = outcome
+        self._done = self._begun
+        self._outcome = outcome
+        self._reports.send(outcome)
+        self._announce()
+
+    def watch(self) -> AbstractContextManager[AsyncIterator[Report[OpT] | SourceError]]:
+        """A stream of what is told from now on, until the end."""
+        return self._reports.watch()
+
+    async def after_this(self) -> Report[OpT]:
+        """Wait for a pass that has not begun yet, and get its report.
+
+        Raises:
+            SourceError: It could not run.
+            LoopStopped: The loop ended before it did.
+        """
+        under_way = self._begun
+        while self._done <= under_way or self._outcome is None:
+            if not self.running:
+                raise LoopStopped(f"loop {self._name!r} ended before the pass did")
+            await self._passed.wait()
+        if isinstance(self._outcome, SourceError):
+            raise self._outcome
+        return self._outcome
+
+    async def converged(self, revision: int) -> Report[OpT]:
+        """Wait until that revision, or a later one, is in the kernel.
+
+        Raises:
+            LoopStopped: The loop ended, and is not going to converge.
+        """
+        while True:
+            report = self.last_report
+            if report is not None and report.converged and report.revision >= revision:
+                return report
+            if self._ended:
+                raise LoopStopped(f"loop {self._name!r} ended before it reached {revision=}")
+            await self._passed.wait()
+
+    def _announce(self) -> None:
+        self._passed.set()
+        self._passed = Event()

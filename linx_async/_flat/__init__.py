@@ -1,0 +1,1 @@
+"""Flat key-to-value state, the home that sysctl and cgroup share."""

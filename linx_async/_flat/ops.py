@@ -1,0 +1,90 @@
+"""The ops of flat state: set a key, put its original back, or let it go."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from attrs import frozen
+
+from .._core.model import Verb
+from .._core.ownership import Claim
+
+__all__ = ["ReleaseValue", "RevertValue", "SetValue", "WriteValue"]
+
+_SHOWN = 60
+
+
+def shown(value: str) -> str:
+    """A value as a person reads it in one line."""
+    line = " ".join(value.split())
+    return f"{line[:_SHOWN]}…" if len(line) > _SHOWN else line or "''"
+
+
+@frozen
+class WriteValue:
+    """What setting and reverting share: a key is written.
+
+    Attributes:
+        key: The key.
+        text: What is written.
+        was: What was observed before.
+        original: The value from before we came.
+        incarnation: Which of several objects of that name it is.
+        because: Why, where the value alone does not tell.
+    """
+
+    key: str
+    text: str
+    was: str
+    original: str | None = None
+    incarnation: str | None = None
+    because: str = ""
+
+    requires: ClassVar[frozenset[str]] = frozenset()
+
+
+@frozen
+class SetValue(WriteValue):
+    """Write the desired value."""
+
+    verb: ClassVar[Verb] = Verb.UPDATE
+
+    @property
+    def claim(self) -> Claim:
+        return Claim(self.key, self.text, self.original, None, self.incarnation)
+
+    def __str__(self) -> str:
+        why = f", {self.because}" if self.because else ""
+        return f"set {self.key} = {shown(self.text)} (is {shown(self.was)}{why})"
+
+
+@frozen
+class RevertValue(WriteValue):
+    """Write the value from before we came."""
+
+    verb: ClassVar[Verb] = Verb.REVERT
+    claim: ClassVar[None] = None
+
+    def __str__(self) -> str:
+        return f"revert {self.key} to {shown(self.text)} (is {shown(self.was)})"
+
+
+@frozen
+class ReleaseValue:
+    """Leave the value as it is; the claim ends.
+
+    Attributes:
+        key: The key.
+        because: Why it is left alone.
+    """
+
+    key: str
+    because: str = ""
+
+    verb: ClassVar[Verb] = Verb.RELEASE
+    claim: ClassVar[None] = None
+    original: ClassVar[None] = None
+    requires: ClassVar[frozenset[str]] = frozenset()
+
+    def __str__(self) -> str:
+        return f"release {self.key}" + (f" ({self.because})" if self.because else "")

@@ -1,0 +1,231 @@
+"""The half of a source that sysctl and cgroup share: reading, writing, and the quiet pass."""
+
+from __future__ import annotations
+
+import errno
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import ClassVar, Generic, Self, TypeVar
+
+from anyio import CancelScope, to_thread
+
+from .._core.errors import OpError
+from .._core.model import Hint, Outcome, Plan
+from .._core.ownership import Ownership
+from .._kernel.files import Location, Tree, read_at, write_at
+from .diff import FlatOp, Vocabulary, diff
+from .observed import Observed
+from .ops import ReleaseValue, WriteValue
+from .values import close_enough, stripped
+
+__all__ = ["FlatSource"]
+
+Writer = Callable[[Sequence[FlatOp]], list[Outcome]]
+
+
+DesiredT = TypeVar("DesiredT")
+
+
+class FlatSource(ABC, Generic[DesiredT]):
+    """Reads and writes the files of one scope, each op by itself.
+
+    A subsystem says where the scope is, which file a key is, and what the kernel's answers mean.
+    """
+
+    vocabulary: ClassVar[Vocabulary]
+    name: str
+    identity: str
+
+    def __init__(self, *, revert_on_release: bool = False) -> None:
+        self.revert_on_release = revert_on_release
+        self._asked: tuple[object, Ownership] | None = None
+        self._keys: tuple[str, ...] = ()
+        self._locations: list[Location] = []
+        self._raw: list[bytes | int] = []
+        self._observed = Observed()
+        self._tree: Tree | None = None
+        self._planned: tuple[object, Observed, Ownership, bool, Plan[FlatOp]] | None = None
+
+    async def __aenter__(self) -> Self:
+        await to_thread.run_sync(self._open)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._asked = None
+        with CancelScope(shield=True):
+            await to_thread.run_sync(self._close)
+
+    @abstractmethod
+    def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[Hint]]:
+        """A stream of hints on the keys that the last observation named."""
+
+    @abstractmethod
+    def check(self, desired: DesiredT) -> DesiredT:
+        """The desired state, checked and converted."""
+
+    async def observe(self, desired: DesiredT, owned: Ownership) -> Observed:
+        """Read the desired keys and those we own.
+
+        Raises:
+            SourceError: The scope cannot be read.
+        """
+        settings = self._settings(desired)
+        keys = self._keys
+        if self._asked is None or self._asked[0] is not desired or self._asked[1] is not owned:
+            keys = (*settings, *(key for key in owned if key not in settings))
+        await self._watch(keys)
+        observed = await to_thread.run_sync(self._read, keys)
+        self._asked = (desired, owned)
+        return observed
+
+    def diff(self, desired: DesiredT, observed: Observed, owned: Ownership) -> Plan[FlatOp]:
+        """What has to be done; the same plan again when nothing has changed."""
+        asked = (desired, observed, owned, self.revert_on_release)
+        if self._planned is not None and all(
+            one is other for one, other in zip(asked, self._planned, strict=False)
+        ):
+            return self._planned[-1]
+        plan = diff(
+            self._settings(desired),
+            observed,
+            owned,
+            self.vocabulary,
+            revert_on_release=self.revert_on_release,
+        )
+        self._planned = (*asked, plan)
+        return plan
+
+    async def apply(self, batch: Sequence[FlatOp]) -> Sequence[Outcome]:
+        """Write each key and read it back; every one is tried."""
+        stop = threading.Event()
+        try:
+            return await to_thread.run_sync(self._write_all, batch, stop, abandon_on_cancel=True)
+        finally:
+            # A thread that was left behind does at most the one write it is in.
+            stop.set()
+
+    @abstractmethod
+    def _settings(self, desired: DesiredT) -> Mapping[str, str]:
+        """The settings of a desired state that was checked."""
+
+    @abstractmethod
+    def _open(self) -> None:
+        """Pin the scope; in a thread. Sets the identity."""
+
+    @abstractmethod
+    def _close(self) -> None:
+        """Let it go; in a thread."""
+
+    @abstractmethod
+    def _check_scope(self) -> None:
+        """Make sure that the scope is there, and `_tree` its directories; in a thread.
+
+        Raises:
+            SourceError: It is not.
+        """
+
+    async def _watch(self, keys: Sequence[str]) -> None:
+        """See to it that changes of those keys are hinted at, before they are read."""
+
+    @abstractmethod
+    def _locate(self, key: str) -> Location:
+        """The file of a key."""
+
+    @abstractmethod
+    def _explain(self, key: str, number: int) -> str | OpError:
+        """Why a key cannot be read: it is not there (text), or not to be had (error)."""
+
+    @abstractmethod
+    def _refused(self, key: str, text: str, number: int | None) -> OpError:
+        """Why a key cannot be written."""
+
+    def _files(self) -> Tree:
+        if self._tree is None:
+            raise RuntimeError(f"{self.name}: enter the source first (async with)")
+        return self._tree
+
+    def _read_files(self, locations: Sequence[Location]) -> list[bytes | int]:
+        return self._files().read_all(locations)
+
+    def _write_files(self, write: Writer, batch: Sequence[FlatOp]) -> list[Outcome]:
+        return write(batch)
+
+    def _pieces(self, _key: str, text: str) -> list[bytes]:
+        """The writes that one value takes."""
+        return [text.encode("utf-8", "surrogateescape")]
+
+    def _incarnation(self) -> str | None:
+        return None
+
+    def _read(self, keys: tuple[str, ...]) -> Observed:
+        if keys is not self._keys:
+            self._locations = [self._locate(key) for key in keys]
+        self._check_scope()
+        tree = self._files()
+        raw = self._read_files(self._locations)
+        if keys is self._keys and raw == self._raw and not tree.replaced:
+            return self._observed
+        replaced, tree.replaced = tree.replaced, set()
+        self._keys, self._raw = keys, raw
+        self._observed = self._understand(keys, raw, replaced)
+        return self._observed
+
+    def _understand(
+        self, keys: Sequence[str], raw: Sequence[bytes | int], replaced: set[str]
+    ) -> Observed:
+        values: dict[str, str] = {}
+        absent: dict[str, str] = {}
+        refused: dict[str, OpError] = {}
+        for key, found in zip(keys, raw, strict=True):
+            if isinstance(found, bytes):
+                values[key] = stripped(found)
+                continue
+            why = self._explain(key, found)
+            if isinstance(why, OpError):
+                refused[key] = why
+            else:
+                absent[key] = why
+        renewed = frozenset(key for key in keys if self._locate(key)[0] in replaced)
+        return Observed(values, absent, refused, self._incarnation(), renewed)
+
+    def _write_all(self, batch: Sequence[FlatOp], stop: threading.Event) -> list[Outcome]:
+        def write(ops: Sequence[FlatOp]) -> list[Outcome]:
+            return [Outcome(unknown=True) if stop.is_set() else self._write(op) for op in ops]
+
+        return self._write_files(write, batch)
+
+    def _write(self, op: FlatOp) -> Outcome:
+        if isinstance(op, ReleaseValue):
+            return Outcome()
+        began = time.perf_counter()
+        try:
+            back = self._write_once(op)
+            if back == op.text or self.vocabulary.same(op.key, op.text, back):
+                return Outcome(settled=back, duration=time.perf_counter() - began)
+            # The kernel's rounding gives the same again; another writer hardly does.
+            if self._write_once(op) == back and (back != op.was or close_enough(op.text, back)):
+                return Outcome(settled=back, duration=time.perf_counter() - began)
+        except OSError as error:
+            refusal = self._refused(op.key, op.text, error.errno)
+            return Outcome(error=refusal, duration=time.perf_counter() - began)
+        message = f"was written, and reads {back!r}: somebody else sets it, or it does not stick"
+        return Outcome(error=OpError(op.key, None, message), unknown=True)
+
+    def _write_once(self, op: WriteValue) -> str:
+        directory, name = self._locate(op.key)
+        # Not opened anew: a new object of that name was not observed, and is not ours to write to.
+        fd = self._files().pins.get(directory)
+        if fd is None:
+            raise FileNotFoundError(errno.ENOENT, "not there any more")
+        for piece in self._pieces(op.key, op.text):
+            write_at(fd, name, piece)
+        return stripped(read_at(fd, name))

@@ -1,0 +1,73 @@
+"""Sysctl values: from Python to the text that is written, and when two texts are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from .._core.errors import DesiredStateError
+from .._flat.values import same_numbers, same_ranges
+
+__all__ = ["Value", "decoded", "same", "text_of"]
+
+Value: TypeAlias = int | bool | str | Sequence[int]
+"""What a sysctl may be set to: an integer, a flag, text, or several integers."""
+
+_TEXT = frozenset({"kernel.hostname", "kernel.domainname", "kernel.core_pattern"})
+"""Text where 010 and 8 are two things."""
+
+_LONGEST = 4095
+"""Bytes: a write takes less than a page (fs/proc/proc_sysctl.c gives the handler one buffer)."""
+
+
+def text_of(key: str, value: Value) -> str:
+    """The text to write.
+
+    Raises:
+        DesiredStateError: The value is of no such type, or has a newline or a NUL in it.
+    """
+    match value:
+        case bool():
+            return str(int(value))
+        case int():
+            return str(value)
+        case str():
+            return _checked(key, value)
+        case Sequence() if value and all(type(item) is int for item in value):
+            return " ".join(map(str, value))
+    raise DesiredStateError(
+        f"{key}: expected an integer, a boolean, text or a list of integers, got {value!r}"
+    )
+
+
+def _checked(key: str, text: str) -> str:
+    if any(char in text for char in "\n\0"):
+        raise DesiredStateError(f"{key}: a newline or NUL in the value {text!r}")
+    try:
+        size = len(text.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError as error:
+        raise DesiredStateError(f"{key}: the value {text!r} cannot be encoded: {error}") from None
+    if size > _LONGEST:
+        raise DesiredStateError(
+            f"{key}: the value is longer than the {_LONGEST} bytes the kernel takes"
+        )
+    return text
+
+
+def same(key: str, text: str, value: str) -> bool:
+    """Whether a value that was read is what that text means.
+
+    Tabs and spaces between integers are the same, `0x10` is 16, and `0,1` is `0-1`.
+    """
+    if text == value:
+        return True
+    return key not in _TEXT and (same_numbers(text, value) or same_ranges(text, value))
+
+
+def decoded(value: str) -> int | str | tuple[int, ...]:
+    """A value that was read, as Python has it: an integer, several, or text."""
+    tokens = value.split()
+    if not tokens or not all(token.lstrip("-").isdecimal() for token in tokens):
+        return value
+    integers = tuple(map(int, tokens))
+    return integers[0] if len(integers) == 1 else integers
