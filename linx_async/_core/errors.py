@@ -92,8 +92,13 @@ class LoopFailed(LinxError):
 
     Attributes:
         name: The loop's name.
+        message: How often, and the last crash.
     """
 
     def __init__(self, name: str, message: str) -> None:
         self.name = name
-        super().__init__(f"loop {name!r}: {message}")
+        self.message = message
+        super().__init__(name, message)
+
+    def __str__(self) -> str:
+        return f"loop {self.name!r}: {self.message}"

@@ -20,6 +20,10 @@ def _no_effects(_key: str, _text: str, _others: Iterable[str]) -> dict[str, str]
     return {}
 
 
+def _whole(_key: str, _ours: str | None, original: str) -> str:
+    return original
+
+
 @frozen
 class Vocabulary:
     """What the diff has to know of a subsystem.
@@ -30,6 +34,7 @@ class Vocabulary:
         revert: Makes the op that reverts one.
         release: Makes the op that releases one.
         rank: Sorts keys: those that overwrite others come before them.
+        undo: What to write to put the original back, given what we wrote.
         effects: What else writing a key changes: the other keys, of those given, and their values.
     """
 
@@ -39,6 +44,7 @@ class Vocabulary:
     release: type[ReleaseValue]
     rank: Callable[[str], tuple[int, str]] = lambda key: (0, key)
     effects: Callable[[str, str, Iterable[str]], Mapping[str, str]] = _no_effects
+    undo: Callable[[str, str | None, str], str] = _whole
 
 
 def diff(
@@ -90,9 +96,7 @@ def _is_stale(claim: Claim, observed: Observed) -> bool:
     )
 
 
-def _holds(
-    vocabulary: Vocabulary, key: str, text: str, value: str, claim: Claim | None
-) -> bool:
+def _holds(vocabulary: Vocabulary, key: str, text: str, value: str, claim: Claim | None) -> bool:
     if value == text or vocabulary.same(key, text, value):
         return True
     # What the kernel rounded or completed: learned by reading back after the write.
@@ -119,11 +123,19 @@ def _let_go(
         return vocabulary.release(key)
     if value is None:
         return vocabulary.release(key, "it cannot be read any more")
-    if value == claim.original:
+    text = vocabulary.undo(key, claim.value, claim.original)
+    if value == claim.original or vocabulary.same(key, text, value):
         return vocabulary.release(key, "it has its original value")
-    if claim.settled is not None and value != claim.settled:
+    if not _is_ours(vocabulary, claim, value):
         return vocabulary.release(key, f"left at {shown(value)}, which somebody else set")
-    return vocabulary.revert(key, claim.original, value, claim.original, claim.incarnation)
+    return vocabulary.revert(key, text, value, claim.original, claim.incarnation)
+
+
+def _is_ours(vocabulary: Vocabulary, claim: Claim, value: str) -> bool:
+    """Whether a value is still what we wrote; it may be as long as the outcome is not known."""
+    if claim.settled is None or claim.settled == value:
+        return True
+    return claim.value is not None and vocabulary.same(claim.key, claim.value, value)
 
 
 def _undo_side_effects(

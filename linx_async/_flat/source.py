@@ -172,7 +172,8 @@ class FlatSource(ABC, Generic[DesiredT]):
         self._check_scope()
         tree = self._files()
         raw = self._read_files(self._locations)
-        if keys is self._keys and raw == self._raw and not tree.replaced:
+        same = keys is self._keys and raw == self._raw and not tree.replaced
+        if same and self._observed.incarnation == self._incarnation():
             return self._observed
         replaced, tree.replaced = tree.replaced, set()
         self._keys, self._raw = keys, raw

@@ -12,7 +12,21 @@ from attrs import define, field
 
 from .._core.errors import SourceError
 
-__all__ = ["Location", "Tree", "duplicate", "listing", "read_at", "read_below", "read_file", "write_at", "write_below"]
+__all__ = [
+    "Location",
+    "Tree",
+    "duplicate",
+    "entries",
+    "listing",
+    "make_directory",
+    "pin_file",
+    "read_at",
+    "read_below",
+    "read_file",
+    "remove_directory",
+    "write_at",
+    "write_below",
+]
 
 _CHUNK = 65536
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -78,6 +92,28 @@ def write_below(root: str, location: Location, data: bytes) -> None:
         write_at(fd, location[1], data)
 
 
+def make_directory(root: str, directory: str) -> None:
+    """Make a directory below a root."""
+    os.mkdir(os.path.join(root, directory))
+
+
+def remove_directory(root: str, directory: str) -> None:
+    """Remove a directory below a root; of cgroupfs, its files go with it."""
+    os.rmdir(os.path.join(root, directory))
+
+
+def entries(root: str, directory: str) -> tuple[list[str], list[str]]:
+    """The names of the directories and of the files in a directory, in order."""
+    found = sorted(os.scandir(os.path.join(root, directory)), key=lambda entry: entry.name)
+    directories = [entry.name for entry in found if entry.is_dir(follow_symlinks=False)]
+    return directories, [entry.name for entry in found if entry.name not in set(directories)]
+
+
+def pin_file(root: str, location: Location) -> int:
+    """A descriptor that holds a file, O_PATH, as a watch wants it."""
+    return os.open(os.path.join(root, *location), os.O_PATH | os.O_CLOEXEC)
+
+
 @contextmanager
 def _directory(root: str, location: Location) -> Iterator[int]:
     fd = os.open(os.path.join(root, location[0]), _PIN)
@@ -129,6 +165,30 @@ class Tree:
             fd = self._pins[directory] = self._open(directory)
             self.opened(directory, fd)
         return fd
+
+    def refresh(self, directory: str) -> int:
+        """The descriptor of a directory that is certainly the one of that name now.
+
+        Raises:
+            OSError: It is not there, or may not be searched.
+            SourceError: There are no descriptors left.
+        """
+        fd = self._pins.get(directory)
+        if fd is None:
+            return self.pin(directory)
+        try:
+            now, then = os.stat(os.path.join(self.root, directory)), os.fstat(fd)
+        except OSError:
+            self.forget(directory)
+            raise
+        if (now.st_dev, now.st_ino) != (then.st_dev, then.st_ino):
+            self._renew(directory)
+        return self.pin(directory)
+
+    def inode(self, directory: str) -> int | None:
+        """The inode number of a directory that is open; None for one that is not."""
+        fd = self._pins.get(directory)
+        return None if fd is None else os.fstat(fd).st_ino
 
     def at(self, location: Location, act: Callable[[int, str], T]) -> T:
         """Do something with a file, in its directory as it is now.

@@ -1,0 +1,43 @@
+"""The diff of cgroup limits: pure and three-way."""
+
+from __future__ import annotations
+
+from .._core.model import Plan
+from .._core.ownership import Ownership
+from .._flat.diff import FlatOp, Vocabulary
+from .._flat.diff import diff as flat_diff
+from .._flat.observed import Observed
+from .codec import same, undo
+from .desired import Desired, DesiredLike
+from .ops import ReleaseLimit, RevertLimit, SetLimit
+
+__all__ = ["VOCABULARY", "diff"]
+
+VOCABULARY = Vocabulary(same, SetLimit, RevertLimit, ReleaseLimit, undo=undo)
+
+
+def diff(
+    desired: DesiredLike,
+    observed: Observed,
+    owned: Ownership | None = None,
+    *,
+    revert_on_release: bool = False,
+) -> Plan[FlatOp]:
+    """The ops that lead from observed to desired.
+
+    Args:
+        desired: What the limits should be.
+        observed: What they are.
+        owned: What we own; a key in it that is not desired is released, or reverted.
+        revert_on_release: Whether to put the original value back then.
+
+    Raises:
+        DesiredStateError: The desired state is wrong as written.
+    """
+    return flat_diff(
+        Desired.of(desired).settings,
+        observed,
+        owned or Ownership(),
+        VOCABULARY,
+        revert_on_release=revert_on_release,
+    )

@@ -1,0 +1,267 @@
+"""A cgroup's life, for those who make their own: create, destroy, fill, freeze, look."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+
+import anyio
+from anyio import to_thread
+from attrs import field, frozen
+
+from .._core.errors import DesiredStateError, OpError
+from .._flat.values import stripped
+from .._kernel.cgroupfs import mount_of
+from .._kernel.files import (
+    entries,
+    make_directory,
+    pin_file,
+    read_below,
+    remove_directory,
+    write_below,
+)
+from .._kernel.inotify import Mask, watching
+from .paths import ancestors, below_mount, checked_path
+from .refusals import words_in
+from .statistics import Statistic, is_statistic, parsed
+
+__all__ = [
+    "Delegation",
+    "add_process",
+    "create",
+    "destroy",
+    "enable_controllers",
+    "freeze",
+    "stats",
+    "thaw",
+]
+
+T = TypeVar("T")
+
+_LOOK_AGAIN = 0.5
+"""Seconds: the removal of a cgroup is not announced on its own files."""
+
+
+@frozen
+class Delegation:
+    """Which controllers a cgroup's children have now.
+
+    Attributes:
+        enabled: Those that were asked for and are enabled.
+        failed: Why the others are not, by name.
+    """
+
+    enabled: tuple[str, ...]
+    failed: Mapping[str, OpError] = field(factory=dict)
+
+
+async def create(path: str, *, parents: bool = False) -> None:
+    """Make a cgroup.
+
+    Args:
+        path: Relative to where cgroup2 is mounted, or absolute.
+        parents: Whether to make what is missing above it, and not to mind if it is there.
+
+    Raises:
+        DesiredStateError: It is no path.
+        OpError: The kernel refused.
+        SourceError: There is no cgroup v2.
+    """
+
+    def work(root: str, cgroup: str) -> None:
+        for step in (*(ancestors(cgroup)[1:] if parents else ()), cgroup):
+            try:
+                make_directory(root, step)
+            except FileExistsError as error:
+                if not parents:
+                    raise OpError(path, error.errno, "there is such a cgroup already") from error
+
+    await _at(path, work, _CREATE)
+
+
+async def destroy(path: str, *, recursive: bool = False) -> None:
+    """Remove a cgroup. Nothing is killed: one with processes in it stays.
+
+    Args:
+        path: Relative to where cgroup2 is mounted, or absolute.
+        recursive: Whether to remove the cgroups below it first.
+
+    Raises:
+        DesiredStateError: It is no path.
+        OpError: The kernel refused; where it is busy, the message says with what.
+        SourceError: There is no cgroup v2.
+    """
+
+    def work(root: str, cgroup: str) -> None:
+        if recursive:
+            for child in entries(root, cgroup)[0]:
+                work(root, f"{cgroup}/{child}")
+        try:
+            remove_directory(root, cgroup)
+        except OSError as error:
+            if error.errno == errno.EBUSY:
+                raise OpError(path, error.errno, _what_keeps(root, cgroup)) from error
+            raise
+
+    await _at(path, work, _DESTROY)
+
+
+async def add_process(path: str, pid: int) -> None:
+    """Move a process, with all its threads, into a cgroup.
+
+    Args:
+        path: Relative to where cgroup2 is mounted, or absolute.
+        pid: As this process sees it; 0 is this process itself.
+
+    Raises:
+        DesiredStateError: It is no path, or no pid.
+        OpError: The kernel refused.
+        SourceError: There is no cgroup v2.
+    """
+    if type(pid) is not int or pid < 0:
+        raise DesiredStateError(f"pid: expected zero or a positive integer, got {pid!r}")
+
+    def work(root: str, cgroup: str) -> None:
+        write_below(root, (cgroup, "cgroup.procs"), str(pid).encode())
+
+    await _at(path, work, _ADD)
+
+
+async def enable_controllers(path: str, controllers: Iterable[str]) -> Delegation:
+    """Give controllers to the children of a cgroup; each is tried, and those refused are listed.
+
+    Args:
+        path: Relative to where cgroup2 is mounted, or absolute.
+        controllers: Their names: `memory`, `pids`.
+
+    Raises:
+        DesiredStateError: It is no path, or a name is none.
+        OpError: The cgroup is not there.
+        SourceError: There is no cgroup v2.
+    """
+    names = tuple(controllers)
+    for name in names:
+        if not isinstance(name, str) or not name.isidentifier():
+            raise DesiredStateError(f"controller: expected a name like 'memory', got {name!r}")
+
+    def work(root: str, cgroup: str) -> Delegation:
+        entries(root, cgroup)
+        failed: dict[str, OpError] = {}
+        for name in names:
+            try:
+                write_below(root, (cgroup, "cgroup.subtree_control"), f"+{name}".encode())
+            except OSError as error:
+                failed[name] = OpError(name, error.errno, _ENABLE.get(error.errno or 0, ""))
+        return Delegation(tuple(name for name in names if name not in failed), failed)
+
+    return await _at(path, work, {})
+
+
+async def freeze(path: str) -> None:
+    """Stop all processes in a cgroup and below it; returns when they are stopped.
+
+    Raises:
+        DesiredStateError: It is no path.
+        OpError: The kernel refused, or the cgroup went away.
+        SourceError: There is no cgroup v2.
+    """
+    await _set_frozen(path, frozen=True)
+
+
+async def thaw(path: str) -> None:
+    """Let the processes in a frozen cgroup run again; returns when they do.
+
+    Raises:
+        DesiredStateError: It is no path.
+        OpError: The kernel refused, or the cgroup went away.
+        SourceError: There is no cgroup v2.
+    """
+    await _set_frozen(path, frozen=False)
+
+
+async def stats(path: str) -> Mapping[str, Statistic]:
+    """What the statistics files of a cgroup say, by file: memory.current, cpu.stat, io.pressure…
+
+    Sizes are in bytes, times in microseconds, as the kernel gives them
+    (Documentation/admin-guide/cgroup-v2.rst). Files that cannot be read are left out.
+
+    Raises:
+        DesiredStateError: It is no path.
+        OpError: The cgroup is not there.
+        SourceError: There is no cgroup v2.
+    """
+
+    def work(root: str, cgroup: str) -> dict[str, Statistic]:
+        found: dict[str, Statistic] = {}
+        for name in filter(is_statistic, entries(root, cgroup)[1]):
+            try:
+                found[name] = parsed(stripped(read_below(root, (cgroup, name))))
+            except OSError:
+                continue
+        return found
+
+    return await _at(path, work, {})
+
+
+async def _set_frozen(path: str, *, frozen: bool) -> None:
+    def write(root: str, cgroup: str) -> None:
+        write_below(root, (cgroup, "cgroup.freeze"), str(int(frozen)).encode())
+
+    def is_done(root: str, cgroup: str) -> bool:
+        words = read_below(root, (cgroup, "cgroup.events")).split()
+        return words[words.index(b"frozen") + 1] == str(int(frozen)).encode()
+
+    async with watching() as watches:
+        pin = await _at(path, lambda root, cgroup: pin_file(root, (cgroup, "cgroup.events")), {})
+        watches.add(pin, path, Mask.MODIFY)
+        await _at(path, write, {})
+        while not await _at(path, is_done, {}):
+            with anyio.move_on_after(_LOOK_AGAIN):
+                await anext(watches)
+
+
+_GONE = {errno.ENOENT: "there is no such cgroup", errno.ENODEV: "the cgroup is gone"}
+_DENIED = {errno.EACCES: "not delegated to this user", errno.EPERM: "not delegated to this user"}
+_CREATE = {
+    errno.ENOENT: "the cgroup above it is not there",
+    errno.EAGAIN: "over cgroup.max.depth or cgroup.max.descendants of a cgroup above",
+}
+_DESTROY = {errno.EPERM: "it cannot be removed", errno.EINVAL: "it cannot be removed"}
+_ADD = {
+    errno.ESRCH: "there is no such process",
+    errno.EBUSY: "controllers are enabled for the cgroups below: use one of those",
+    errno.EOPNOTSUPP: "it is threaded, or below a threaded one that is not valid",
+}
+_ENABLE = {
+    errno.EINVAL: "there is no such controller",
+    errno.ENOENT: "not delegated to this cgroup, or held by cgroup v1",
+    errno.EBUSY: "there are processes in the cgroup: move them to one below it first",
+    errno.EACCES: "not delegated to this user",
+    errno.EOPNOTSUPP: "not available in a threaded cgroup",
+}
+
+
+def _what_keeps(root: str, cgroup: str) -> str:
+    children = entries(root, cgroup)[0]
+    if children:
+        return f"there are cgroups below it: {', '.join(children)}"
+    pids = sorted(map(int, words_in(root, cgroup, "cgroup.procs")))
+    if pids:
+        return f"there are processes in it: {', '.join(map(str, pids))}"
+    return "it is busy: a process in it is just coming or going"
+
+
+async def _at(path: str, work: Callable[[str, str], T], reasons: Mapping[int, str]) -> T:
+    """Do something at a cgroup, in a thread; errors say why."""
+    checked = checked_path(path)
+
+    def visit() -> T:
+        mount = mount_of(checked)
+        try:
+            return work(mount.point, below_mount(checked, mount.point))
+        except OSError as error:
+            known = {**_GONE, **_DENIED, **reasons}
+            raise OpError(path, error.errno, known.get(error.errno or 0, "")) from error
+
+    return await to_thread.run_sync(visit)

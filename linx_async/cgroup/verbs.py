@@ -1,0 +1,70 @@
+"""The cgroup verbs that need no loop: observe, reconcile, subscribe."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+from .._core.model import Hint, Report
+from .._core.ownership import Ownership
+from .._core.reconcile import reconcile as reconcile_source
+from .._core.store import Store
+from .._flat.diff import FlatOp
+from .._flat.observed import Observed
+from .desired import Desired, DesiredLike
+from .source import Source
+
+__all__ = ["observe", "reconcile", "subscribe"]
+
+
+async def reconcile(
+    path: str,
+    desired: DesiredLike,
+    *,
+    last_applied: Ownership | None = None,
+    store: Store | None = None,
+    revert_on_release: bool = False,
+) -> Report[FlatOp]:
+    """One pass: make the limits of a cgroup what they should be.
+
+    Args:
+        path: The cgroup: `myorg/web-42`, relative to where cgroup2 is mounted, or absolute.
+        desired: Limits by interface file.
+        last_applied: What we own: `last_applied` of an earlier report.
+        store: Where ownership is kept instead; with it, a cancelled pass loses no claim.
+        revert_on_release: Whether an owned limit that is not desired any more gets its value from
+            before we came back.
+
+    Raises:
+        DesiredStateError: The path or the desired state is wrong as written.
+        SourceError: The pass could not run: no cgroup v2, say.
+    """
+    source = Source(path, revert_on_release=revert_on_release)
+    return await reconcile_source(source, desired, last_applied=last_applied, store=store)
+
+
+async def observe(path: str, keys: Iterable[str]) -> Observed:
+    """Read some limits of a cgroup, for `diff`.
+
+    Raises:
+        DesiredStateError: The path or a key is wrong.
+        SourceError: There is no cgroup v2.
+    """
+    async with Source(path) as source:
+        return await source.observe(Desired(dict.fromkeys(keys)), Ownership())
+
+
+@asynccontextmanager
+async def subscribe(path: str, keys: Iterable[str]) -> AsyncGenerator[AsyncIterator[Hint], None]:
+    """Hints on some limits of a cgroup, without a loop: `async with subscribe(…) as hints`.
+
+    Live once the context is entered; they tell also of the cgroup's removal and return.
+
+    Raises:
+        DesiredStateError: The path or a key is wrong.
+        SourceError: There is no cgroup v2, or a limit of the kernel's was hit.
+    """
+    desired = Desired(dict.fromkeys(keys))
+    async with Source(path) as source, source.subscribe() as hints:
+        await source.follow(tuple(desired.settings))
+        yield hints
