@@ -63,7 +63,8 @@ class Source(Protocol[DesiredT, ObservedT, OpT]):
         ...
 
     async def apply(self, batch: Sequence[OpT], /) -> Sequence[Outcome]:
-        """Apply ops, and give one outcome an op, in their order. It may be cancelled when the time
-        limit is over; then every op of the batch counts as unknown. It never sees a release.
+        """Apply ops, and give one outcome an op, in their order; it never sees a release.
+
+        It is cancelled when the time limit is over; then every op of the batch counts as unknown.
         """
         ...

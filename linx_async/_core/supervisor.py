@@ -86,7 +86,7 @@ class Supervisor:
         self.loops = loops
         self.restart = restart or Restart()
         self.restarts = 0
-        self._rng = random.Random()
+        self._rng = random.Random()  # noqa: S311 - jitter is no secret
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Run until every loop was stopped; `started` once each has made its first pass.
@@ -124,9 +124,10 @@ class Supervisor:
         while True:
             try:
                 await loop.run_once(task_status=task_status)
-                return
             except Exception as error:
                 self._count(loop, crashes, error)
+            else:
+                return
             with anyio.move_on_after(self.restart.wait(len(crashes), self._rng)):
                 await loop.until_stop()
                 return

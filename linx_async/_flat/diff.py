@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+
 from attrs import evolve, frozen
 
 from .._core.errors import OpError

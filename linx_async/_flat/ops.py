@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from attrs import frozen
 
 from .._core.model import Verb
@@ -40,14 +38,14 @@ class WriteValue:
     incarnation: str | None = None
     because: str = ""
 
-    requires: ClassVar[frozenset[str]] = frozenset()
+    requires = frozenset[str]()
 
 
 @frozen
 class SetValue(WriteValue):
     """Write the desired value."""
 
-    verb: ClassVar[Verb] = Verb.UPDATE
+    verb = Verb.UPDATE
 
     @property
     def claim(self) -> Claim:
@@ -62,8 +60,8 @@ class SetValue(WriteValue):
 class RevertValue(WriteValue):
     """Write the value from before we came."""
 
-    verb: ClassVar[Verb] = Verb.REVERT
-    claim: ClassVar[None] = None
+    verb = Verb.REVERT
+    claim = None
 
     def __str__(self) -> str:
         return f"revert {self.key} to {shown(self.text)} (is {shown(self.was)})"
@@ -81,10 +79,10 @@ class ReleaseValue:
     key: str
     because: str = ""
 
-    verb: ClassVar[Verb] = Verb.RELEASE
-    claim: ClassVar[None] = None
-    original: ClassVar[None] = None
-    requires: ClassVar[frozenset[str]] = frozenset()
+    verb = Verb.RELEASE
+    claim = None
+    original = None
+    requires = frozenset[str]()
 
     def __str__(self) -> str:
         return f"release {self.key}" + (f" ({self.because})" if self.because else "")

@@ -20,6 +20,7 @@ from .inotify_abi import (
     Lost,
     Mask,
     add_watch,
+    close_pin,
     decode,
     failure,
     open_inotify,
@@ -96,7 +97,7 @@ class _Hub:
         if wake := self._followers.get(watches):
             wake.set()
         elif self._leader is watches and self._nap:
-            self._nap.cancel()
+            pass
 
     def pump(self) -> None:
         """Hand out what the kernel has queued, without waiting."""
@@ -175,7 +176,7 @@ class Watches:
             anyio.ClosedResourceError: The watches are closed.
         """
         with ExitStack() as undo, self._hub.lock:
-            undo.callback(os.close, pin)
+            undo.callback(close_pin, pin)
             if not mask & WATCHABLE or mask & ~WATCHABLE:
                 raise ValueError(f"mask: {mask:#x} is no set of changes that can be watched")
             if self._closed:
@@ -196,7 +197,7 @@ class Watches:
     def _let_go(self, label: Hashable, pin: int, wd: int, *, still: int | None = None) -> None:
         if wd != still:
             self._hub.unwatch(self, label, wd)
-        os.close(pin)
+        close_pin(pin)
 
     def labels(self) -> frozenset[Hashable]:
         """What is watched, from any thread."""
@@ -248,7 +249,7 @@ class Watches:
     def forget(self, label: Hashable) -> None:
         """Let go of a watch that the kernel has dropped; the hub's lock is held."""
         pin, _wd = self._held.pop(label)
-        os.close(pin)
+        close_pin(pin)
 
     def close(self) -> Callable[[], None]:
         """End the iteration; the work that is left may block, and belongs in a thread."""

@@ -8,6 +8,7 @@ import errno
 import os
 import struct
 from collections.abc import Hashable, Iterator
+from contextlib import suppress
 from typing import Final
 
 from attrs import frozen
@@ -22,6 +23,7 @@ __all__ = [
     "Lost",
     "Mask",
     "add_watch",
+    "close_pin",
     "decode",
     "failure",
     "open_inotify",
@@ -130,11 +132,9 @@ def failure(what: str, number: int) -> SourceError:
         case errno.ENOMEM:
             cure = "the kernel is out of memory, or fs.inotify.max_user_watches is too high for it"
         case errno.ENOENT:
-            cure = "/proc/self/fd cannot be reached: mount a procfs of this pid namespace on /proc"
+            cure = "the descriptor is not open, or /proc is no procfs of this pid namespace"
         case errno.EACCES:
             cure = "watching needs read permission on the file"
-        case errno.EBADF:
-            cure = "the descriptor is not open"
         case _:
             cure = "see inotify_add_watch(2)"
     error = SourceError(f"{what}: {errno_name(number)} ({os.strerror(number)}): {cure}")
@@ -172,3 +172,12 @@ def add_watch(fd: int, pin: int, mask: int, what: object) -> int:
 def remove_watch(fd: int, wd: int) -> None:
     """End a watch. One that the kernel dropped first (EINVAL) is gone, which is as well."""
     _libc.inotify_rm_watch(fd, wd)
+
+
+def close_pin(pin: int) -> None:
+    """Close a descriptor that held a watched inode.
+
+    One that somebody else closed must not cost the other watches their changes.
+    """
+    with suppress(OSError):
+        os.close(pin)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
-import fcntl
+import errno
 import os
 import select
-import socket
 import threading
 import weakref
 from collections.abc import Callable
@@ -16,18 +14,13 @@ from typing import Generic, TypeVar
 from attrs import define, field, frozen
 
 from .._core.errors import DesiredStateError, ScopeGone, SourceError
+from .nsfs import KINDS, close_all, enter, identity_here, is_network, is_ours
 
 __all__ = ["NetworkNamespace", "Target", "namespace_of"]
 
 T = TypeVar("T")
 
 _DIRECTORY = Path("/run/netns")
-_CLONE_NEWNET = 0x40000000
-_FLAGS = {"net": _CLONE_NEWNET, "uts": 0x04000000, "ipc": 0x08000000}
-_NS_GET_NSTYPE = 0xB703
-_SO_NETNS_COOKIE = 71
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @frozen
@@ -127,15 +120,16 @@ class NetworkNamespace:
             return Target(self, {})
         opened: dict[str, int] = {}
         try:
-            for kind in _FLAGS if self.kind == "pid" else ("net",):
+            for kind in KINDS if self.kind == "pid" else ("net",):
                 opened[kind] = self._open_one(kind)
             self.check_process()
-            _refuse_non_namespaces(self, opened["net"])
+            if not is_network(opened["net"]):
+                raise SourceError(f"{self}: {self.path} is not a network namespace")
         except BaseException:
-            _close(opened)
+            close_all(opened)
             raise
-        shared = [kind for kind, fd in opened.items() if _is_ours(kind, fd)]
-        _close({kind: opened.pop(kind) for kind in shared})
+        shared = [kind for kind, fd in opened.items() if is_ours(fd, kind)]
+        close_all({kind: opened.pop(kind) for kind in shared})
         return Target(self, opened)
 
     def check_process(self) -> None:
@@ -199,7 +193,7 @@ class Target:
 
     def __attrs_post_init__(self) -> None:
         try:
-            self.identity = self.call(_identity)
+            self.identity = self.call(identity_here)
         except BaseException:
             self.close()
             raise
@@ -233,13 +227,13 @@ class Target:
     def enter(self) -> None:
         """Enter the namespaces with the calling thread, for good: setns(2)."""
         for kind, fd in self._fds.items():
-            if _libc.setns(fd, _FLAGS[kind]) != 0:
-                code = ctypes.get_errno()
-                hint = " (it takes CAP_SYS_ADMIN there)" if code == 1 else ""
+            try:
+                enter(fd, kind)
+            except OSError as error:
+                need = " (it takes CAP_SYS_ADMIN there)" if error.errno == errno.EPERM else ""
                 raise SourceError(
-                    f"{self.namespace}: cannot enter the {kind} namespace: "
-                    f"{os.strerror(code)}{hint}"
-                )
+                    f"{self.namespace}: cannot enter the {kind} namespace: {error.strerror}{need}"
+                ) from error
 
     def check(self) -> None:
         """Make sure that the scope is still what it was when it was opened. Blocks for an instant.
@@ -259,7 +253,7 @@ class Target:
 
     def close(self) -> None:
         """Let the namespaces go."""
-        _close(self._fds)
+        close_all(self._fds)
 
 
 @define(eq=False)
@@ -275,40 +269,10 @@ class _Visit(Generic[T]):
         try:
             self.target.enter()
             self.results.append(self.function())
-        except BaseException as error:  # noqa: BLE001 - it is raised again in the calling thread
+        except BaseException as error:  # it is raised again in the calling thread
             self.error = error
 
     def outcome(self) -> T:
         if self.error is not None:
             raise self.error
         return self.results[0]
-
-
-def _identity() -> str:
-    """Inode numbers of namespaces are used again; the cookie of a network namespace never is."""
-    parts = [os.readlink(f"/proc/thread-self/ns/{kind}") for kind in _FLAGS]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
-        try:
-            cookie = probe.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8)
-        except OSError:  # before Linux 5.14
-            return " ".join(parts)
-    return " ".join([*parts, f"cookie:{int.from_bytes(cookie, 'little')}"])
-
-
-def _refuse_non_namespaces(namespace: NetworkNamespace, fd: int) -> None:
-    try:
-        kind = fcntl.ioctl(fd, _NS_GET_NSTYPE)
-    except OSError:
-        kind = 0
-    if kind != _CLONE_NEWNET:
-        raise SourceError(f"{namespace}: {namespace.path} is not a network namespace")
-
-
-def _is_ours(kind: str, fd: int) -> bool:
-    theirs, ours = os.fstat(fd), Path(f"/proc/thread-self/ns/{kind}").stat()
-    return (theirs.st_dev, theirs.st_ino) == (ours.st_dev, ours.st_ino)
-
-
-def _close(fds: dict[str, int]) -> None:
-    while fds:
-        os.close(fds.popitem()[1])

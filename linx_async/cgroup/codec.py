@@ -132,7 +132,7 @@ def _same_lines(key: str, text: str, value: str) -> bool:
 
 
 def _lines(text: str) -> dict[str, dict[str, str]]:
-    """`8:0 rbps=1 wbps=max` as {'8:0': {'rbps': '1', …}}, `default 100` as {'default': {'': …}}."""
+    """Fields by line: `8:0 rbps=1` is {"8:0": {"rbps": "1"}}; a bare value has no name."""
     found: dict[str, dict[str, str]] = {}
     for line in text.splitlines():
         name, *fields = line.split() or [""]
@@ -152,7 +152,7 @@ def _same_scalar(key: str, wanted: str, found: str) -> bool:
 
 
 def _is_endless(key: str, found: str) -> bool:
-    """hugetlb shows the largest number, in pages, until somebody writes it."""
+    """Whether it is the largest number, in pages: hugetlb shows that until somebody writes it."""
     return key.startswith("hugetlb.") and number(found) == _LONG_MAX // PAGE_SIZE * PAGE_SIZE
 
 

@@ -86,7 +86,7 @@ class Subscription:
 
 @asynccontextmanager
 async def subscription() -> AsyncGenerator[Subscription, None]:
-    """A subscription, live until the context ends; it hears of nothing before it has an interest."""
+    """A subscription, live until the context ends; it hears of nothing without an interest."""
     with ungrouped():
         async with watching() as watches, anyio.create_task_group() as tasks:
             made = Subscription(watches)

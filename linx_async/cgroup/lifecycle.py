@@ -181,7 +181,7 @@ async def thaw(path: str) -> None:
 
 
 async def stats(path: str) -> Mapping[str, Statistic]:
-    """What the statistics files of a cgroup say, by file: memory.current, cpu.stat, io.pressure…
+    """What the statistics files of a cgroup say, by file: memory.current, cpu.stat and so on.
 
     Sizes are in bytes, times in microseconds, as the kernel gives them
     (Documentation/admin-guide/cgroup-v2.rst). Files that cannot be read are left out.

@@ -56,7 +56,7 @@ async def observe(path: str, keys: Iterable[str]) -> Observed:
 
 @asynccontextmanager
 async def subscribe(path: str, keys: Iterable[str]) -> AsyncGenerator[AsyncIterator[Hint], None]:
-    """Hints on some limits of a cgroup, without a loop: `async with subscribe(…) as hints`.
+    """Hints on some limits of a cgroup, without a loop; enter it with `async with`.
 
     Live once the context is entered; they tell also of the cgroup's removal and return.
 

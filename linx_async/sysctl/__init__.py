@@ -8,7 +8,7 @@ from .desired import Desired
 from .diff import diff
 from .ops import ReleaseSysctl, RevertSysctl, SetSysctl
 from .source import Source
-from .verbs import list_keys as list  # noqa: A004 - the verb's name, as in `sysctl -a`
+from .verbs import list_keys as list
 from .verbs import observe, read, reconcile, subscribe, write
 
 __all__ = [

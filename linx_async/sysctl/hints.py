@@ -173,9 +173,7 @@ class Subscription:
                         where = change.place or "an interface"
                         self.hints.put(Hint(f"{family} {setting} of {where} changed", keys))
 
-    async def _poll(
-        self, key: str, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED
-    ) -> None:
+    async def _poll(self, key: str, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         path = "/proc/sys/" + "/".join(location(key))
         file = await to_thread.run_sync(PolledFile.open, path)
         try:

@@ -9,10 +9,10 @@ from .._core.errors import DesiredStateError
 from .._flat.values import number
 
 __all__ = [
+    "directory_of",
     "effects",
     "either_or",
     "influences",
-    "directory_of",
     "interface_of",
     "key_at",
     "location",
@@ -193,7 +193,8 @@ def influences(key: str) -> frozenset[str]:
         case ("net", "ipv4" | "ipv6" as family, "neigh", name, leaf):
             stem = leaf.removesuffix("_ms")
             for place in {name, "default"}:
-                found |= {_join("net", family, "neigh", place, each) for each in (stem, stem + "_ms")}
+                found.add(_join("net", family, "neigh", place, stem))
+                found.add(_join("net", family, "neigh", place, stem + "_ms"))
     if key in _CONNTRACK:
         found.update(_CONNTRACK)
     for pair in _EITHER_OR:

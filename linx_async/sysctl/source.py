@@ -25,7 +25,7 @@ __all__ = ["ROOT", "Scope", "Source", "check_scope", "in_scope", "refusal", "unr
 ROOT = "/proc/sys"
 
 Scope = NetworkNamespace | str | int | None
-"""Where: None is here, an int a pid, text the name of a network namespace, or a path with a slash."""
+"""Where: None is here, an int a pid, text a network namespace's name, or its path with a slash."""
 
 
 def in_scope(namespace: NetworkNamespace, key: str) -> bool:
@@ -198,6 +198,4 @@ class Source(FlatSource[DesiredLike]):
         was opened in.
         """
         foreign = self._entered().foreign
-        return bool(foreign) and any(
-            not directory.startswith("net/") for directory, _ in locations
-        )
+        return bool(foreign) and any(not directory.startswith("net/") for directory, _ in locations)

@@ -71,7 +71,7 @@ async def observe(keys: Iterable[str], *, scope: Scope = None) -> Observed:
 async def subscribe(
     keys: Iterable[str], *, scope: Scope = None
 ) -> AsyncGenerator[AsyncIterator[Hint], None]:
-    """Hints on some sysctls, without a loop: `async with subscribe(keys) as hints`.
+    """Hints on some sysctls, without a loop; enter it with `async with`.
 
     Live once the context is entered.
 
