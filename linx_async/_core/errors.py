@@ -40,7 +40,10 @@ class SourceError(LinxError):
 
 
 class ScopeGone(SourceError):
-    """What the source looks at is not there any more: a process ended, a namespace was replaced."""
+    """What the source looks at is not there: a process ended, a namespace is missing or replaced.
+
+    A loop leaves the source then, and enters it anew at the next retry.
+    """
 
 
 class DumpInterrupted(SourceError):

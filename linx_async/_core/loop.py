@@ -13,7 +13,7 @@ from anyio import TASK_STATUS_IGNORED, Event
 from anyio.abc import TaskStatus
 from attrs import evolve
 
-from .errors import DesiredStateError, LoopStopped, SourceError
+from .errors import DesiredStateError, LoopStopped, ScopeGone, SourceError
 from .groups import ungrouped
 from .model import Hint, OpT, Report, Trigger
 from .ownership import Ownership
@@ -182,6 +182,9 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Run until `stop` or cancellation; `started` after the first pass, whatever its outcome.
 
+        A scope that is not there, or not any more, is a pass that could not run: it is left, and
+        entered anew at the next retry.
+
         Raises:
             SourceError: The source could not be entered, or its hints ended.
             StoreError: The ownership record cannot be used.
@@ -212,13 +215,25 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
             self._progress.end()
 
     async def _run(self, task_status: TaskStatus[None]) -> None:
+        self._pace = Pace(self.interval, self.debounce)
+        while True:
+            try:
+                return await self._run_in_scope(task_status)
+            except ScopeGone as error:
+                # Let the scope go, and look for it by its name again at the next retry.
+                await self._fail(error)
+            task_status.started()
+            task_status = TASK_STATUS_IGNORED
+            if await self._next() is None:
+                return None
+
+    async def _run_in_scope(self, task_status: TaskStatus[None]) -> None:
         async with AsyncExitStack() as stack:
             source = await stack.enter_async_context(self._source)
             record = await stack.enter_async_context(
                 self._store.open(self.name, identity_of(source))
             )
             ledger = await self._own(record)
-            self._pace = Pace(self.interval, self.debounce)
             subscription = source.subscribe() if self._monitor else None
             if subscription is None:
                 await self._drive(ledger, task_status)
@@ -278,18 +293,29 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
         self._forced = False
         self._progress.begin()
         self._pace.begun()
-        outcome: Report[OpT] | SourceError
         try:
             report = await run_pass(
                 self._source, self._desired, ledger, trigger=trigger, revision=self._revision
             )
+        except ScopeGone:
+            raise
         except SourceError as error:
-            logger.warning("%s: the pass could not run: %s", self.name, error)
-            self._pace.failed(anyio.current_time())
-            outcome = error
+            await self._fail(error)
         else:
             self._pace.passed(anyio.current_time(), trigger, report)
-            outcome = evolve(report, flapping=self._pace.flapping())
+            await self._tell(evolve(report, flapping=self._pace.flapping()))
+
+    async def _fail(self, error: SourceError) -> None:
+        """The pass that began last, or the one that could not even begin, is over."""
+        logger.warning("%s: the pass could not run: %s", self.name, error)
+        if self._progress.idle:
+            self._forced = False
+            self._progress.begin()
+            self._pace.begun()
+        self._pace.failed(anyio.current_time())
+        await self._tell(error)
+
+    async def _tell(self, outcome: Report[OpT] | SourceError) -> None:
         self._progress.tell(outcome)
         if self._on_report is not None:
             answer = self._on_report(outcome)

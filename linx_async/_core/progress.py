@@ -57,6 +57,11 @@ class Progress(Generic[OpT]):
         self._reports.close()
         self._announce()
 
+    @property
+    def idle(self) -> bool:
+        """Whether no pass is under way."""
+        return self._begun == self._done
+
     def begin(self) -> None:
         """A pass begins."""
         self._begun += 1

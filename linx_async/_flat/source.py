@@ -11,9 +11,10 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import ClassVar, Generic, Self, TypeVar
 
-from anyio import CancelScope, to_thread
+from anyio import to_thread
 
 from .._core.errors import OpError
+from .._core.groups import uninterrupted
 from .._core.model import Hint, Outcome, Plan
 from .._core.ownership import Ownership
 from .._kernel.files import Location, Tree, read_at, write_at
@@ -51,7 +52,13 @@ class FlatSource(ABC, Generic[DesiredT]):
         self._planned: tuple[object, Observed, Ownership, bool, Plan[FlatOp]] | None = None
 
     async def __aenter__(self) -> Self:
-        await to_thread.run_sync(self._open)
+        if self._tree is not None:
+            raise RuntimeError(f"{self.name}: entered already; give each loop a source of its own")
+        try:
+            await uninterrupted(lambda: to_thread.run_sync(self._open))
+        except BaseException:
+            await uninterrupted(lambda: to_thread.run_sync(self._close))
+            raise
         return self
 
     async def __aexit__(
@@ -60,9 +67,8 @@ class FlatSource(ABC, Generic[DesiredT]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._asked = None
-        with CancelScope(shield=True):
-            await to_thread.run_sync(self._close)
+        self._forget_reading()
+        await uninterrupted(lambda: to_thread.run_sync(self._close))
 
     @abstractmethod
     def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[Hint]]:
@@ -81,7 +87,9 @@ class FlatSource(ABC, Generic[DesiredT]):
         settings = self._settings(desired)
         keys = self._keys
         if self._asked is None or self._asked[0] is not desired or self._asked[1] is not owned:
-            keys = (*settings, *(key for key in owned if key not in settings))
+            asked = (*settings, *(key for key in owned if key not in settings))
+            # The same object for the same keys: that is how the quiet pass knows them.
+            keys = self._keys if asked == self._keys else asked
         await self._watch(keys)
         observed = await to_thread.run_sync(self._read, keys)
         self._asked = (desired, owned)
@@ -133,6 +141,12 @@ class FlatSource(ABC, Generic[DesiredT]):
             SourceError: It is not.
         """
 
+    def _forget_reading(self) -> None:
+        """Take nothing of the last pass for granted: the next one looks at everything anew."""
+        self._asked = None
+        self._keys = ()
+        self._raw = []
+
     async def _watch(self, keys: Sequence[str]) -> None:
         """See to it that changes of those keys are hinted at, before they are read."""
 
@@ -152,6 +166,14 @@ class FlatSource(ABC, Generic[DesiredT]):
         if self._tree is None:
             raise RuntimeError(f"{self.name}: enter the source first (async with)")
         return self._tree
+
+    def _opened(self, directory: str, fd: int) -> None:
+        """A directory was opened; in a thread."""
+
+    def _watch_pins(self) -> None:
+        """Watch what was opened before anybody listened."""
+        for directory, fd in self._files().pins.items():
+            self._opened(directory, fd)
 
     def _read_files(self, locations: Sequence[Location]) -> list[bytes | int]:
         return self._files().read_all(locations)

@@ -64,6 +64,8 @@ class Source(FlatSource[DesiredLike]):
         """A stream of hints on the limits that the last observation, or `follow`, named."""
         async with subscription() as live:
             self._subscription = live
+            self._forget_reading()
+            await to_thread.run_sync(self._watch_pins)
             try:
                 yield live.hints
             finally:

@@ -120,7 +120,7 @@ class Subscription:
         Returns:
             The directories to watch; `watch` takes them.
         """
-        self._interest = Interest.of(keys)
+        self._interest = await to_thread.run_sync(Interest.of, keys)
         groups = self._interest.groups - self._groups
         if groups:
             await self._tasks.start(self._listen, groups)

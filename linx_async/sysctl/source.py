@@ -120,6 +120,8 @@ class Source(FlatSource[DesiredLike]):
         """A stream of hints on the keys that the last observation, or `follow`, named."""
         async with subscription(self._entered()) as live:
             self._subscription = live
+            self._forget_reading()
+            await to_thread.run_sync(self._watch_pins)
             try:
                 yield live.hints
             finally:
