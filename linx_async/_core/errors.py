@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno as _errno
-import os
+from os import strerror
 
 __all__ = [
     "DesiredStateError",
@@ -76,7 +76,7 @@ class OpError(LinxError):
     def __str__(self) -> str:
         parts = [self.key] if self.key else []
         if self.errno is not None:
-            parts.append(f"{errno_name(self.errno)} ({os.strerror(self.errno)})")
+            parts.append(f"{errno_name(self.errno)} ({strerror(self.errno)})")
         if self.message:
             parts.append(self.message)
         if self.offset is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from attrs import evolve, frozen
 
@@ -17,8 +17,12 @@ __all__ = ["FlatOp", "Vocabulary", "diff"]
 FlatOp = SetValue | RevertValue | ReleaseValue
 
 
-def _no_effects(_key: str, _text: str, _others: Iterable[str]) -> dict[str, str]:
+def _no_effects(_key: str, _text: str, _others: Collection[str]) -> dict[str, str]:
     return {}
+
+
+def _itself(key: str) -> str:
+    return key
 
 
 def _whole(_key: str, _ours: str | None, original: str) -> str:
@@ -37,6 +41,7 @@ class Vocabulary:
         rank: Sorts keys: those that overwrite others come before them.
         undo: What to write to put the original back, given what we wrote.
         effects: What else writing a key changes: the other keys, of those given, and their values.
+        knob: What two keys have in common that are one and the same thing to the kernel.
     """
 
     same: Callable[[str, str, str], bool]
@@ -44,8 +49,9 @@ class Vocabulary:
     revert: type[RevertValue]
     release: type[ReleaseValue]
     rank: Callable[[str], tuple[int, str]] = lambda key: (0, key)
-    effects: Callable[[str, str, Iterable[str]], Mapping[str, str]] = _no_effects
+    effects: Callable[[str, str, Collection[str]], Mapping[str, str]] = _no_effects
     undo: Callable[[str, str | None, str], str] = _whole
+    knob: Callable[[str], str] = _itself
 
 
 def diff(
@@ -69,16 +75,23 @@ def diff(
         value = observed.values.get(key)
         if value is not None and not _holds(vocabulary, key, text, value, live.get(key)):
             writes[key] = _set(vocabulary, key, text, value, observed, live.get(key))
-    for key, claim in live.items():
-        if key not in desired:
-            op = _let_go(vocabulary, claim, observed, revert=revert_on_release)
-            if isinstance(op, ReleaseValue):
-                releases.append(op)
-            else:
-                writes[key] = op
+    left = [claim for key, claim in live.items() if key not in desired]
+    heirs = {vocabulary.knob(key): key for key in desired} if left else {}
+    for claim in left:
+        heir = heirs.get(vocabulary.knob(claim.key))
+        if heir is not None:
+            if heir not in live and heir in observed.values:
+                writes[heir] = _inherit(vocabulary, claim, heir, desired[heir], observed)
+            releases.append(vocabulary.release(claim.key, f"{heir} is the same knob"))
+            continue
+        op = _let_go(vocabulary, claim, observed, revert=revert_on_release)
+        if isinstance(op, ReleaseValue):
+            releases.append(op)
+        else:
+            writes[claim.key] = op
     _undo_side_effects(desired, observed, live, vocabulary, writes)
     ops: list[FlatOp] = [
-        *sorted(writes.values(), key=lambda op: vocabulary.rank(op.key)),
+        *sorted(writes.values(), key=lambda op: _turn(vocabulary, op)),
         *sorted(releases, key=lambda op: op.key),
     ]
     return Plan(
@@ -87,6 +100,15 @@ def diff(
         stale=frozenset(owned.keys() - live.keys()),
         failed=tuple(_refusal(observed.refused[k]) for k in desired if k in observed.refused),
     )
+
+
+def _turn(vocabulary: Vocabulary, op: SetValue | RevertValue) -> tuple[int, bool, bool, str]:
+    """When it is an op's turn: of one rank, what is desired has the last word.
+
+    A 0 comes late: some keys refuse it, and have it once another key is written.
+    """
+    level, name = vocabulary.rank(op.key)
+    return level, isinstance(op, SetValue), op.text == "0", name
 
 
 def _is_stale(claim: Claim, observed: Observed) -> bool:
@@ -114,6 +136,23 @@ def _set(
 ) -> SetValue:
     original = value if claim is None else claim.original
     return vocabulary.set(key, text, value, original, observed.incarnation)
+
+
+def _inherit(
+    vocabulary: Vocabulary, claim: Claim, heir: str, text: str, observed: Observed
+) -> SetValue:
+    """Set a key that we own under another name of the same knob, to own it under this one."""
+    original = None
+    if claim.original is not None:
+        original = vocabulary.effects(claim.key, claim.original, {heir}).get(heir)
+    return vocabulary.set(
+        heir,
+        text,
+        observed.values[heir],
+        original or None,
+        observed.incarnation,
+        f"but it was ours as {claim.key}",
+    )
 
 
 def _let_go(

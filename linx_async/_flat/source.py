@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import ClassVar, Generic, Self, TypeVar
 
 from anyio import to_thread
+from attrs import evolve
 
 from .._core.errors import OpError
 from .._core.groups import uninterrupted
@@ -91,7 +92,7 @@ class FlatSource(ABC, Generic[DesiredT]):
             # The same object for the same keys: that is how the quiet pass knows them.
             keys = self._keys if asked == self._keys else asked
         await self._watch(keys)
-        observed = await to_thread.run_sync(self._read, keys)
+        observed = await uninterrupted(lambda: to_thread.run_sync(self._read, keys))
         self._asked = (desired, owned)
         return observed
 
@@ -145,7 +146,9 @@ class FlatSource(ABC, Generic[DesiredT]):
         """Take nothing of the last pass for granted: the next one looks at everything anew."""
         self._asked = None
         self._keys = ()
+        self._locations = []
         self._raw = []
+        self._observed = Observed()
 
     async def _watch(self, keys: Sequence[str]) -> None:
         """See to it that changes of those keys are hinted at, before they are read."""
@@ -189,16 +192,16 @@ class FlatSource(ABC, Generic[DesiredT]):
         return None
 
     def _read(self, keys: tuple[str, ...]) -> Observed:
-        if keys is not self._keys:
-            self._locations = [self._locate(key) for key in keys]
+        known = keys is self._keys
+        locations = self._locations if known else [self._locate(key) for key in keys]
         self._check_scope()
         tree = self._files()
-        raw = self._read_files(self._locations)
-        same = keys is self._keys and raw == self._raw and not tree.replaced
+        raw = self._read_files(locations)
+        same = known and raw == self._raw and not tree.replaced
         if same and self._observed.incarnation == self._incarnation():
             return self._observed
         replaced, tree.replaced = tree.replaced, set()
-        self._keys, self._raw = keys, raw
+        self._keys, self._locations, self._raw = keys, locations, raw
         self._observed = self._understand(keys, raw, replaced)
         return self._observed
 
@@ -222,33 +225,56 @@ class FlatSource(ABC, Generic[DesiredT]):
 
     def _write_all(self, batch: Sequence[FlatOp], stop: threading.Event) -> list[Outcome]:
         def write(ops: Sequence[FlatOp]) -> list[Outcome]:
-            return [Outcome(unknown=True) if stop.is_set() else self._write(op) for op in ops]
+            return [Outcome(unknown=True) if stop.is_set() else self._write(op, stop) for op in ops]
 
         return self._write_files(write, batch)
 
-    def _write(self, op: FlatOp) -> Outcome:
+    def _write(self, op: FlatOp, stop: threading.Event) -> Outcome:
         if isinstance(op, ReleaseValue):
             return Outcome()
         began = time.perf_counter()
         try:
-            back = self._write_once(op)
-            if back == op.text or self.vocabulary.same(op.key, op.text, back):
-                return Outcome(settled=back, duration=time.perf_counter() - began)
-            # The kernel's rounding gives the same again; another writer hardly does.
-            if self._write_once(op) == back and (back != op.was or close_enough(op.text, back)):
-                return Outcome(settled=back, duration=time.perf_counter() - began)
+            outcome = self._settle(op, stop)
         except OSError as error:
-            refusal = self._refused(op.key, op.text, error.errno)
-            return Outcome(error=refusal, duration=time.perf_counter() - began)
+            if error.errno is None:
+                outcome = Outcome(error=OpError(op.key, None, str(error)), unknown=True)
+            else:
+                outcome = Outcome(error=self._refused(op.key, op.text, error.errno))
+        return evolve(outcome, duration=time.perf_counter() - began)
+
+    def _settle(self, op: WriteValue, stop: threading.Event) -> Outcome:
+        # An op before this one may have done it, as a side effect.
+        back = self._read_back(op)
+        if not self._means(op, back):
+            back = self._write_once(op)
+        if self._means(op, back):
+            return Outcome(settled=back)
+        # The kernel's rounding gives the same again; another writer hardly does.
+        again = None if stop.is_set() else self._write_once(op)
+        if again == back and (back != op.was or close_enough(op.text, back)):
+            return Outcome(settled=back)
         message = f"was written, and reads {back!r}: somebody else sets it, or it does not stick"
-        return Outcome(error=OpError(op.key, None, message), unknown=True)
+        return Outcome(error=OpError(op.key, None, message), unknown=True, settled=op.text)
+
+    def _means(self, op: WriteValue, value: str) -> bool:
+        return value == op.text or self.vocabulary.same(op.key, op.text, value)
 
     def _write_once(self, op: WriteValue) -> str:
-        directory, name = self._locate(op.key)
-        # Not opened anew: a new object of that name was not observed, and is not ours to write to.
-        fd = self._files().pins.get(directory)
-        if fd is None:
-            raise FileNotFoundError(errno.ENOENT, "not there any more")
+        fd, name = self._place(op.key)
         for piece in self._pieces(op.key, op.text):
             write_at(fd, name, piece)
         return stripped(read_at(fd, name))
+
+    def _read_back(self, op: WriteValue) -> str:
+        return stripped(read_at(*self._place(op.key)))
+
+    def _place(self, key: str) -> tuple[int, str]:
+        """The directory and the name of a file that was observed.
+
+        It is not opened anew: a new object of that name was not observed, and is not ours.
+        """
+        directory, name = self._locate(key)
+        fd = self._files().pins.get(directory)
+        if fd is None:
+            raise FileNotFoundError(errno.ENOENT, "not there any more")
+        return fd, name

@@ -7,7 +7,7 @@ import re
 __all__ = ["close_enough", "number", "numbers", "same_numbers", "same_ranges", "stripped"]
 
 _NUMBER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|[0-9]+)\Z")
-_RANGES = re.compile(r"[0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*\Z")
+_RANGES = re.compile(r"[0-9]{1,20}(?:-[0-9]{1,20})?(?:,[0-9]{1,20}(?:-[0-9]{1,20})?)*\Z")
 _MOST_RANGES = 4096
 
 
@@ -42,7 +42,12 @@ def same_numbers(one: str, other: str) -> bool:
 
 
 def same_ranges(one: str, other: str) -> bool:
-    """Whether both are lists like `0-3,8` of the same integers."""
+    """Whether both are lists like `0-3,8` of the same integers.
+
+    Two lone numbers are no lists: here 010 is 10, and there 8.
+    """
+    if not any(char in one or char in other for char in ",-"):
+        return False
     first = _ranges(one)
     return first is not None and first == _ranges(other)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from attrs import define, field
@@ -161,10 +161,7 @@ class Tree:
             SourceError: There are no descriptors left.
         """
         fd = self._pins.get(directory)
-        if fd is None:
-            fd = self._pins[directory] = self._open(directory)
-            self.opened(directory, fd)
-        return fd
+        return self._hold(directory, self._open(directory)) if fd is None else fd
 
     def refresh(self, directory: str) -> int:
         """The descriptor of a directory that is certainly the one of that name now.
@@ -248,11 +245,24 @@ class Tree:
         if os.path.sameopenfile(before, fresh):
             os.close(fresh)
             return False
-        os.close(before)
-        self._pins[directory] = fresh
+        self.forget(directory)
         self.replaced.add(directory)
-        self.opened(directory, fresh)
+        self._hold(directory, fresh)
         return True
+
+    def _hold(self, directory: str, fd: int) -> int:
+        try:
+            self.opened(directory, fd)
+        except BaseException:
+            os.close(fd)
+            raise
+        self._pins[directory] = fd
+        return fd
+
+    def keep(self, directories: Collection[str]) -> None:
+        """Close all directories but these."""
+        for directory in self._pins.keys() - set(directories):
+            self.forget(directory)
 
     def forget(self, directory: str) -> None:
         """Close a directory; the next use opens it by its name."""
@@ -262,18 +272,24 @@ class Tree:
 
     def close(self) -> None:
         """Close all directories."""
-        for directory in list(self._pins):
-            self.forget(directory)
+        self.keep(())
 
 
 def listing(root: str, below: str = "") -> Iterator[Location]:
-    """Every file below a directory, in name order; what may not be searched is left out."""
+    """Every file below a directory, in name order; what may not be searched is left out.
+
+    Raises:
+        OSError: There is no such directory.
+    """
     try:
-        entries = sorted(os.scandir(os.path.join(root, below)), key=lambda entry: entry.name)
+        with os.scandir(os.path.join(root, below)) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
     except PermissionError:
         return
     for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            yield from listing(root, os.path.join(below, entry.name))
-        else:
+        if not entry.is_dir(follow_symlinks=False):
             yield below, entry.name
+            continue
+        # It may go, an interface's, while the list is made.
+        with suppress(FileNotFoundError):
+            yield from listing(root, os.path.join(below, entry.name))

@@ -97,7 +97,7 @@ class _Hub:
         if wake := self._followers.get(watches):
             wake.set()
         elif self._leader is watches and self._nap:
-            pass
+            self._nap.cancel()
 
     def pump(self) -> None:
         """Hand out what the kernel has queued, without waiting."""

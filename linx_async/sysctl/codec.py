@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -16,6 +17,7 @@ Value: TypeAlias = int | bool | str | Sequence[int]
 _TEXT = frozenset({"kernel.hostname", "kernel.domainname", "kernel.core_pattern"})
 """Text where 010 and 8 are two things."""
 
+_DECIMALS = re.compile(r"-?[0-9]{1,20}(?:\s+-?[0-9]{1,20})*\Z", re.ASCII)
 _LONGEST = 4095
 """Bytes: a write takes less than a page (fs/proc/proc_sysctl.c gives the handler one buffer)."""
 
@@ -33,6 +35,8 @@ def text_of(key: str, value: Value) -> str:
             return str(value)
         case str():
             return _checked(key, value)
+        case bytes() | bytearray() | memoryview():
+            pass
         case Sequence() if value and all(type(item) is int for item in value):
             return " ".join(map(str, value))
     raise DesiredStateError(
@@ -64,10 +68,9 @@ def same(key: str, text: str, value: str) -> bool:
     return key not in _TEXT and (same_numbers(text, value) or same_ranges(text, value))
 
 
-def decoded(value: str) -> int | str | tuple[int, ...]:
+def decoded(key: str, value: str) -> int | str | tuple[int, ...]:
     """A value that was read, as Python has it: an integer, several, or text."""
-    tokens = value.split()
-    if not tokens or not all(token.lstrip("-").isdecimal() for token in tokens):
+    if key in _TEXT or not _DECIMALS.match(value):
         return value
-    integers = tuple(map(int, tokens))
+    integers = tuple(map(int, value.split()))
     return integers[0] if len(integers) == 1 else integers

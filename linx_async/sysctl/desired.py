@@ -10,7 +10,8 @@ from attrs import field, frozen
 from .._core.errors import DesiredStateError
 from .._flat.values import number
 from .codec import Value, same, text_of
-from .keys import either_or, normalized, same_knob
+from .keys import normalized
+from .knobs import either_or, same_knob
 
 __all__ = ["Desired", "DesiredLike"]
 
@@ -35,7 +36,7 @@ def _refuse_contradictions(settings: Mapping[str, str]) -> None:
     for key, text in settings.items():
         knob, factor = same_knob(key)
         other = knobs.setdefault(knob, key)
-        if not _agree(knob, settings[other], same_knob(other)[1], text, factor):
+        if not _agree(knob, (settings[other], same_knob(other)[1]), (text, factor)):
             raise DesiredStateError(
                 f"sysctl: {other} = {settings[other]} and {key} = {text} are the same knob of the "
                 "kernel; say one value"
@@ -47,11 +48,19 @@ def _refuse_contradictions(settings: Mapping[str, str]) -> None:
             )
 
 
-def _agree(knob: str, one: str, factor: int, other: str, other_factor: int) -> bool:
+def _agree(knob: str, *said: tuple[str, int | None]) -> bool:
+    """Whether two texts, each with the factor of its unit, are one value."""
+    (one, factor), (other, other_factor) = said
     if factor == other_factor:
         return same(knob, one, other) or same(knob, other, one)
+    if factor is None or other_factor is None:
+        return True
     first, second = number(one), number(other)
-    return first is not None and second is not None and first * factor == second * other_factor
+    if first is None or second is None:
+        return False
+    # The coarser unit shows what is left of the finer one when its rest is dropped.
+    coarse = max(factor, other_factor)
+    return first * factor // coarse == second * other_factor // coarse
 
 
 @frozen

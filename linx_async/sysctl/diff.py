@@ -9,12 +9,20 @@ from .._flat.diff import diff as flat_diff
 from .._flat.observed import Observed
 from .codec import same
 from .desired import Desired, DesiredLike
-from .keys import effects, rank
+from .knobs import effects, rank, same_knob
 from .ops import ReleaseSysctl, RevertSysctl, SetSysctl
 
 __all__ = ["VOCABULARY", "diff"]
 
-VOCABULARY = Vocabulary(same, SetSysctl, RevertSysctl, ReleaseSysctl, rank, effects)
+VOCABULARY = Vocabulary(
+    same,
+    SetSysctl,
+    RevertSysctl,
+    ReleaseSysctl,
+    rank,
+    effects,
+    knob=lambda key: same_knob(key)[0],
+)
 
 
 def diff(

@@ -28,7 +28,8 @@ from .._kernel.inotify import Change, Lost, Mask, Watches, watching
 from .._kernel.netns import Target
 from .._kernel.poll import PolledFile
 from .._kernel.socket import EventsLost, NetlinkSocket
-from .keys import influences, interface_of, location, parts_of
+from .keys import interface_of, location, parts_of
+from .knobs import influences
 
 __all__ = ["Interest", "Subscription", "subscription"]
 

@@ -107,7 +107,7 @@ async def read(key: str, *, scope: Scope = None) -> int | str | tuple[int, ...]:
             why = unreadable(name, error.errno or 0)
             raise why if isinstance(why, OpError) else OpError(name, error.errno, why) from error
 
-    return decoded(await _within(scope, work, name))
+    return decoded(name, await _within(scope, work, name))
 
 
 async def write(key: str, value: Value, *, scope: Scope = None) -> None:

@@ -154,7 +154,7 @@ def run(
         env=os.environ | env,
         cwd=cwd,
         timeout=limit,
-        preexec_fn=die_with_parent,  # safe: there is one thread
+        preexec_fn=die_with_parent,
     )
     return {
         "returncode": done.returncode,
@@ -171,7 +171,7 @@ def start(argv: list[str], env: dict[str, str]) -> int:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env=os.environ | env,
-        preexec_fn=die_with_parent,  # safe: there is one thread
+        preexec_fn=die_with_parent,  # noqa: PLW1509 - there is one thread
     )
     return child.pid
 

@@ -79,7 +79,7 @@ class Namespaces:
         except BaseException as error:
             self.kill()
             if isinstance(error, OSError):
-                raise NamespaceUnavailable(_why(error)) from error
+                raise NamespaceUnavailable(_why(error, self._kinds)) from error
             raise
 
     @property
@@ -257,12 +257,13 @@ class Namespaces:
         ) from None
 
 
-def _why(error: OSError) -> str:
+def _why(error: OSError, kinds: tuple[Kind, ...]) -> str:
     """What to tell somebody whose kernel refused a step of `_box.enter`."""
     told = f"{error.filename}: {errno_name(error.errno or 0)} ({error.strerror})"
     if error.errno == errno.ENOSPC:
-        limit = _setting("/proc/sys/user/max_user_namespaces")
-        return f"{told}: too many namespaces; user.max_user_namespaces is {limit}"
+        keys = [f"user.max_{'mnt' if kind == 'mount' else kind}_namespaces" for kind in kinds]
+        limits = ", ".join(f"{key} is {_setting(_box.kernel_path(key))}" for key in keys)
+        return f"{told}: too many namespaces, or too deep: {limits}"
     if error.errno in {errno.EPERM, errno.EACCES}:
         switches = {
             "kernel.unprivileged_userns_clone": "0",

@@ -82,7 +82,8 @@ def rename_link(name: str, new: str) -> None:
         OpError: The kernel refused: ENODEV where there is none, EEXIST where the name is taken.
         ValueError: The new name is not one that a link can have.
     """
-    body = _IFINFOMSG.pack(0, 0, _index(name), 0, 0) + pack_text(_IFNAME, _checked(new))
+    attribute = pack_text(_IFNAME, _checked(new))
+    body = _IFINFOMSG.pack(0, 0, _index(name), 0, 0) + attribute
     _ask(_SETLINK, 0, body, f"rename link {name} to {new}")
 
 
@@ -103,7 +104,8 @@ def set_mtu(name: str, mtu: int) -> None:
         OpError: The kernel refused: ENODEV where there is none, EINVAL for what it cannot have.
         ValueError: The MTU is not within 0 to 2^32-1.
     """
-    body = _IFINFOMSG.pack(0, 0, _index(name), 0, 0) + pack_u32(_MTU, mtu)
+    attribute = pack_u32(_MTU, mtu)
+    body = _IFINFOMSG.pack(0, 0, _index(name), 0, 0) + attribute
     _ask(_SETLINK, 0, body, f"set link {name} mtu {mtu}")
 
 

@@ -41,7 +41,7 @@ def unshare_this_process() -> None:
         NamespaceUnavailable: The process has more than one thread (unshare(2): EINVAL), the kernel
             or its configuration forbids it, or /proc/sys cannot be written.
     """
-    global _isolated
+    global _isolated  # noqa: PLW0603 - the process is moved for good
     if _isolated:
         return
     threads = len(os.listdir("/proc/self/task"))

@@ -1,0 +1,172 @@
+"""A file's TOML as data, with all that is wrong with its syntax told at once."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import Any
+
+from attrs import frozen
+
+from .locate import Statement, position, statements
+from .problems import ConfigError, Problem, dotted
+
+__all__ = ["LARGEST", "Parsed", "decoded", "parsed", "read"]
+
+LARGEST = 1 << 20
+"""Bytes; more is no file of desired state."""
+
+_MOST = 50
+"""Syntax errors that are told at once."""
+
+_POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)\Z")
+_BARE_TEXT = re.compile(r"\s*(?!true\b|false\b|[0-9]+\s*\Z)[A-Za-z0-9]")
+
+
+def read(file: str) -> bytes:
+    """All of a file. Blocks.
+
+    Raises:
+        ConfigError: It cannot be read, or is too large.
+    """
+    try:
+        with open(file, "rb") as stream:
+            data = stream.read(LARGEST + 1)
+    except IsADirectoryError:
+        raise ConfigError([Problem(file, "this is a directory; name a file in it")]) from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConfigError([Problem(file, f"cannot be read: {why}")]) from None
+    if len(data) > LARGEST:
+        raise ConfigError([Problem(file, f"larger than {LARGEST >> 20} MiB: is it the right one?")])
+    return data
+
+
+def decoded(file: str, data: bytes) -> str:
+    """The text of a file, with newlines as its line ends.
+
+    Raises:
+        ConfigError: It is not UTF-8.
+    """
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        wrong = f"byte 0x{data[error.start]:02x}"
+        if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+            wrong = "it looks like UTF-16"
+        before = data[: error.start].decode("utf-8-sig", "replace")
+        place = position(before, len(before))
+        raise ConfigError([Problem(file, f"not UTF-8: {wrong}", *place, exact=True)]) from None
+
+
+@frozen
+class Parsed:
+    """What came of a text.
+
+    Attributes:
+        document: Its data, without the statements that are wrong.
+        text: It, with blank lines in the place of those.
+        problems: What is wrong with them.
+    """
+
+    document: dict[str, Any]
+    text: str
+    problems: list[Problem]
+
+
+def parsed(file: str, text: str) -> Parsed:
+    """The data of a text, and all that is wrong with its syntax."""
+    problems: list[Problem] = []
+    while True:
+        try:
+            return Parsed(tomllib.loads(text), text, problems)
+        except (ValueError, RecursionError) as error:
+            flaw = _Flaw.of(text, error)
+        problems.append(flaw.problem(file, text))
+        start, end = flaw.cut(text)
+        if len(problems) == _MOST or not text[start:end].strip():
+            problems.append(Problem(file, "there may be more; correct these first"))
+            return Parsed({}, text, problems)
+        text = text[:start] + "\n" * text.count("\n", start, end) + text[end:]
+
+
+@frozen
+class _Flaw:
+    """What tomllib found to be wrong.
+
+    Attributes:
+        message: What it says.
+        offset: Where it found that out; None where it does not say.
+        statement: The statement that is at fault.
+        earlier: An earlier one that it does not go together with, if it is well by itself.
+    """
+
+    message: str
+    offset: int | None
+    statement: Statement
+    earlier: Statement | None
+
+    @classmethod
+    def of(cls, text: str, error: Exception) -> _Flaw:
+        found = _POSITION.search(str(error))
+        offset = None if found is None else _offset(text, found)
+        every = list(statements(text)) or [Statement(text, 0, closed=False)]
+        if offset is None:
+            # Numbers of thousands of digits and deep nesting are told without a position.
+            culprit = next((each for each in every if not each.paths), every[-1])
+        else:
+            culprit = [each for each in every if each.start <= offset or each is every[0]][-1]
+        before = (each for each in every if each.start < culprit.start)
+        earlier = next((each for each in before if culprit.clashes(each)), None)
+        message = str(error)[: None if found is None else found.start()]
+        if isinstance(error, RecursionError):
+            message = "nested too deeply"
+        return cls(message, offset, culprit, earlier)
+
+    def problem(self, file: str, text: str) -> Problem:
+        """It, as it is told."""
+        statement = self.statement
+        first_line = statement.text.partition("\n")[0]
+        at = statement.start
+        if self.offset is not None and not self.earlier:
+            closed = statement.closed or self.offset <= at + len(first_line)
+            at = max(at, self.offset) if closed else at
+        table = statement.paths[0] if statement.is_header and statement.paths else statement.table
+        key = "" if statement.is_header else first_line.partition("=")[0].strip()[:60]
+        return Problem(file, self._told(text), *position(text, at), dotted(table), key, exact=True)
+
+    def cut(self, text: str) -> tuple[int, int]:
+        """What to leave out, to get at what is wrong beyond it."""
+        start, end = self.statement.start, self.statement.end
+        if self.statement.is_header:
+            # The keys that follow would land in the table before.
+            headers = (each.start for each in statements(text) if each.is_header)
+            return start, next((at for at in headers if at > start), len(text))
+        if self.statement.closed or self.offset == len(text):
+            return start, end
+        # An array that is not closed: the next statement begins where that came to light.
+        first_line = start + len(self.statement.text.partition("\n")[0])
+        return start, max(text.rfind("\n", 0, self.offset or 0), first_line)
+
+    def _told(self, text: str) -> str:
+        if self.earlier is not None:
+            line, _ = position(text, self.earlier.start)
+            what = "this table is declared" if self.statement.is_header else "this is set"
+            return f"{what} already on line {line}"
+        message = f"not TOML: {self.message[:1].lower()}{self.message[1:]}"
+        key, _, value = self.statement.text.partition("=")
+        if "/" in key and not any(quote in key for quote in "\"'"):
+            return f"{message}; a key with a slash is written in quotes"
+        if _BARE_TEXT.match(value):
+            return f"{message}; text is written in quotes"
+        return message
+
+
+def _offset(text: str, found: re.Match[str]) -> int:
+    if found[1] is None:
+        return len(text)
+    line, column = int(found[1]), int(found[2])
+    start = 0
+    for _ in range(line - 1):
+        start = text.index("\n", start) + 1
+    return start + column - 1

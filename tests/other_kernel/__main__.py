@@ -1,0 +1,127 @@
+"""Runs tests under another Linux kernel, which sees this machine's files and changes none."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import platform
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from tests.other_kernel import qemu, user_mode
+from tests.other_kernel.boot import TimeLimitReached, boot
+from tests.other_kernel.guest import CHECKOUT, write_scratch
+from tests.other_kernel.packages import Unavailable
+
+ERROR = 2
+SKIPPED = 77
+OUT_OF_TIME = 124
+GUEST_DIED = 125
+INTERRUPTED = 130
+
+KERNELS = {"user-mode": user_mode.prepare, "qemu": qemu.prepare}
+DEFAULT_TESTS = ("tests/kernel/test_cgroup*.py", "tests/kernel/test_other_kernel*.py")
+DISK_BYTES = 64 * 2**20
+
+
+def main() -> int:
+    options, pytest_arguments = parse(sys.argv[1:])
+    # Not on everyone's path, and modprobe and depmod are there.
+    os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGHUP, interrupt)
+    try:
+        return run(options.kernel, options.time_limit, with_tests(pytest_arguments))
+    except Unavailable as reason:
+        print(f"skipped: {reason}", flush=True)
+        return SKIPPED
+    except subprocess.CalledProcessError as error:
+        return complain(ERROR, str(error))
+    except TimeLimitReached:
+        return complain(
+            OUT_OF_TIME, f"the guest was ended at its limit of {options.time_limit:g} s"
+        )
+    except KeyboardInterrupt:
+        return complain(INTERRUPTED, "interrupted; the guest was ended")
+
+
+def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Our own options, and the rest, which is pytest's."""
+    parser = argparse.ArgumentParser(
+        prog="tests/other_kernel/run",
+        usage="%(prog)s [--user-mode | --qemu] [--time-limit SECONDS] [pytest arguments]",
+        description=__doc__,
+        epilog="Paths are relative to the checkout. The exit code is pytest's, or: 77 skipped, as "
+        "the last line says; 124 out of time; 125 the guest died.",
+        allow_abbrev=False,
+    )
+    kernel = parser.add_mutually_exclusive_group()
+    for name in KERNELS:
+        kernel.add_argument(f"--{name}", dest="kernel", action="store_const", const=name)
+    parser.add_argument(
+        "--time-limit",
+        type=float,
+        default=600.0,
+        metavar="SECONDS",
+        help="for the boot and the tests together (default: %(default)g)",
+    )
+    parser.set_defaults(kernel="user-mode")
+    options, pytest_arguments = parser.parse_known_args(arguments)
+    if not options.time_limit > 0:
+        parser.error(f"--time-limit must be above 0 seconds, not {options.time_limit:g}")
+    return options, pytest_arguments
+
+
+def with_tests(pytest_arguments: Sequence[str]) -> list[str]:
+    """The arguments for pytest; the default tests are among them if they name no path."""
+    arguments = ["-rs", "-p", "no:cacheprovider", *pytest_arguments]
+    if not any((CHECKOUT / argument.split("::")[0]).exists() for argument in pytest_arguments):
+        tests = [path for pattern in DEFAULT_TESTS for path in CHECKOUT.glob(pattern)]
+        arguments += [str(path.relative_to(CHECKOUT)) for path in sorted(tests)]
+    return arguments
+
+
+def run(kernel_name: str, time_limit: float, pytest_arguments: Sequence[str]) -> int:
+    """Boots the kernel and runs the tests; gives the exit code for them."""
+    if platform.machine() != "x86_64":
+        raise Unavailable(f"the kernels are for x86_64, not for {platform.machine()}")
+    if importlib.util.find_spec("pytest") is None:
+        return complain(
+            ERROR,
+            f"{sys.executable} has no pytest; name a Python in PYTHON that has the tests' packages",
+        )
+    # Not below $TMPDIR: on a kernel's command line there is no room for spaces in a path.
+    with tempfile.TemporaryDirectory(prefix="linx-other-kernel-", dir="/tmp") as name:
+        scratch = Path(name)
+        disk = scratch / "disk"
+        disk.touch()
+        os.truncate(disk, DISK_BYTES)
+        kernel = KERNELS[kernel_name](scratch, disk)
+        write_scratch(scratch, kernel, pytest_arguments)
+        status = boot(kernel.command, time_limit)
+        try:
+            return int((scratch / "exit-code").read_text())
+        except (FileNotFoundError, ValueError):
+            return complain(
+                GUEST_DIED, f"the guest died before the tests had ended (exit status {status})"
+            )
+
+
+def complain(exit_code: int, message: str) -> int:
+    print(f"\nerror: {message}", file=sys.stderr)
+    return exit_code
+
+
+def interrupt(_signal: int, _frame: FrameType | None) -> None:
+    """Leaves by the way of Ctrl-C, which ends the guest."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())
