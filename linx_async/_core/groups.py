@@ -7,10 +7,24 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from anyio import CancelScope, create_task_group
+from anyio.abc import TaskStatus
 
-__all__ = ["ungrouped", "uninterrupted"]
+__all__ = ["StartedOnce", "ungrouped", "uninterrupted"]
 
 T = TypeVar("T")
+
+
+class StartedOnce(TaskStatus[None]):
+    """A task status that may be told any number of times that the task has started."""
+
+    def __init__(self, task_status: TaskStatus[None]) -> None:
+        self._task_status: TaskStatus[None] | None = task_status
+
+    def started(self, value: None = None) -> None:
+        """Pass it on, the first time."""
+        task_status, self._task_status = self._task_status, None
+        if task_status is not None:
+            task_status.started()
 
 
 @contextmanager

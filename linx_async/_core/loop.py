@@ -9,15 +9,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Generic, TypeVar
 
 import anyio
-from anyio import TASK_STATUS_IGNORED, Event
+from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
 from attrs import evolve
 
 from .errors import DesiredStateError, LoopStopped, ScopeGone, SourceError
-from .groups import ungrouped
+from .groups import StartedOnce, ungrouped
 from .model import Hint, OpT, Report, Trigger
+from .orders import Orders
 from .ownership import Ownership
-from .pace import Pace, checked_seconds
+from .pace import checked_seconds
 from .progress import Progress
 from .reconcile import (
     Ledger,
@@ -86,11 +87,7 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
         self._on_report = on_report
         self._revision = 0
         self._progress = Progress[OpT](self.name)
-        self._pace = Pace(self.interval, self.debounce)
-        self._wake = Event()
-        self._forced = False
-        self._paused = False
-        self._stopping = False
+        self._orders = Orders(self.interval, self.debounce)
 
     @property
     def last_report(self) -> Report[OpT] | None:
@@ -110,7 +107,7 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
     @property
     def paused(self) -> bool:
         """Whether passes are held back."""
-        return self._paused
+        return self._orders.paused
 
     def put_desired(self, desired: DesiredT) -> int:
         """Replace the desired state; a debounced pass converges on it.
@@ -124,8 +121,7 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
         self._desired = check_desired(self._source, desired)
         self._revision += 1
         if self._progress.running:
-            self._pace.desired(anyio.current_time())
-            self._wake.set()
+            self._orders.desired()
         return self._revision
 
     async def reconcile(self) -> Report[OpT]:
@@ -137,8 +133,7 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
         """
         if not self._progress.running:
             raise LoopStopped(f"loop {self.name!r} is not running: start loop.run() first")
-        self._forced = True
-        self._wake.set()
+        self._orders.force()
         return await self._progress.after_this()
 
     async def wait_converged(self, revision: int | None = None) -> Report[OpT]:
@@ -164,20 +159,18 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
 
     def pause(self) -> None:
         """Make no passes, but for forced ones, until `resume`."""
-        self._paused = True
+        self._orders.paused = True
 
     def resume(self) -> None:
         """Make passes again, beginning with a full one."""
-        if self._paused:
-            self._paused = False
+        if self._orders.paused:
+            self._orders.paused = False
             if self._progress.running:
-                self._pace.resumed(anyio.current_time())
-                self._wake.set()
+                self._orders.resumed()
 
     def stop(self) -> None:
         """End the loop once the pass under way, if there is one, is done; `run` returns."""
-        self._stopping = True
-        self._wake.set()
+        self._orders.stop()
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Run until `stop` or cancellation; `started` after the first pass, whatever its outcome.
@@ -198,24 +191,22 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
         """Run like `run`, but leave those who wait for reports waiting: the supervisor's half."""
         self._progress.start()
         try:
-            await self._run(task_status)
+            await self._run(StartedOnce(task_status))
         finally:
             self._progress.halt()
 
     async def until_stop(self) -> None:
         """Wait for a call of `stop`, while not running."""
-        while not self._stopping:
-            self._wake = Event()
-            await self._wake.wait()
+        await self._orders.until_stop()
 
     def end(self) -> None:
         """Tell those who wait that no pass will follow."""
         if not self._progress.running:  # a second run() was refused, and the first goes on
-            self._stopping = False
+            self._orders.stopping = False
             self._progress.end()
 
     async def _run(self, task_status: TaskStatus[None]) -> None:
-        self._pace = Pace(self.interval, self.debounce)
+        self._orders.start()
         while True:
             try:
                 return await self._run_in_scope(task_status)
@@ -223,8 +214,7 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
                 # Let the scope go, and look for it by its name again at the next retry.
                 await self._fail(error)
             task_status.started()
-            task_status = TASK_STATUS_IGNORED
-            if await self._next() is None:
+            if await self._orders.next() is None:
                 return None
 
     async def _run_in_scope(self, task_status: TaskStatus[None]) -> None:
@@ -260,39 +250,19 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
     async def _listen(self, hints: AsyncIterator[Hint]) -> None:
         async for hint in hints:
             logger.debug("%s: hint: %s", self.name, hint.reason)
-            self._pace.hinted(anyio.current_time(), hint)
-            self._wake.set()
+            self._orders.hinted(hint)
         raise SourceError(f"{self.name}: the hints ended; the source does not watch any more")
 
     async def _drive(self, ledger: Ledger, task_status: TaskStatus[None]) -> None:
-        if self._paused:
+        if self._orders.paused:
             task_status.started()
-            task_status = TASK_STATUS_IGNORED
-        while (trigger := await self._next()) is not None:
+        while (trigger := await self._orders.next()) is not None:
             await self._pass(ledger, trigger)
             task_status.started()
-            task_status = TASK_STATUS_IGNORED
         task_status.started()
 
-    async def _next(self) -> Trigger | None:
-        """Wait until a pass is due; None when the loop is to end."""
-        while True:
-            self._wake = Event()
-            if self._stopping:
-                return None
-            if self._forced:
-                return Trigger.FORCED
-            when, trigger = self._pace.due()
-            now = anyio.current_time()
-            if not self._paused and when <= now:
-                return trigger
-            with anyio.move_on_after(float("inf") if self._paused else when - now):
-                await self._wake.wait()
-
     async def _pass(self, ledger: Ledger, trigger: Trigger) -> None:
-        self._forced = False
-        self._progress.begin()
-        self._pace.begun()
+        self._begin()
         try:
             report = await run_pass(
                 self._source, self._desired, ledger, trigger=trigger, revision=self._revision
@@ -302,17 +272,19 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
         except SourceError as error:
             await self._fail(error)
         else:
-            self._pace.passed(anyio.current_time(), trigger, report)
-            await self._tell(evolve(report, flapping=self._pace.flapping()))
+            self._orders.pace.passed(anyio.current_time(), trigger, report)
+            await self._tell(evolve(report, flapping=self._orders.pace.flapping()))
+
+    def _begin(self) -> None:
+        self._orders.begun()
+        self._progress.begin()
 
     async def _fail(self, error: SourceError) -> None:
         """The pass that began last, or the one that could not even begin, is over."""
         logger.warning("%s: the pass could not run: %s", self.name, error)
         if self._progress.idle:
-            self._forced = False
-            self._progress.begin()
-            self._pace.begun()
-        self._pace.failed(anyio.current_time())
+            self._begin()
+        self._orders.pace.failed(anyio.current_time())
         await self._tell(error)
 
     async def _tell(self, outcome: Report[OpT] | SourceError) -> None:
