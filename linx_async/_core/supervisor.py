@@ -73,7 +73,7 @@ class Supervisor:
     anew, keeps the ownership, and begins with a full resync.
 
     Args:
-        loops: What to run.
+        loops: What to run; `supervisor[name]` is the loop of that name.
         restart: How they are started again.
 
     Raises:
@@ -87,6 +87,13 @@ class Supervisor:
         self.restart = restart or Restart()
         self.restarts = 0
         self._rng = random.Random()  # noqa: S311 - jitter is no secret
+
+    def __getitem__(self, name: str) -> Loop[Any, Any, Any]:
+        """The loop of that name, the first of them; KeyError where there is none."""
+        for loop in self.loops:
+            if loop.name == name:
+                return loop
+        raise KeyError(name)
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Run until every loop was stopped; `started` once each has made its first pass.
