@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Protocol, Self
+from typing import ClassVar, Protocol, Self, cast
 
 from anyio.lowlevel import checkpoint
 from attrs import frozen
@@ -159,6 +159,10 @@ class Shelf:
     def lose_hints(self) -> None:
         for queue in self._watchers:
             queue.put(Hint("notifications were lost", lost=True))
+
+    def crash_watchers(self) -> None:
+        for queue in self._watchers:
+            queue.put(cast("Hint", None))  # which has no reason
 
     def _put(self, key: str, value: str) -> None:
         self.objects[key] = value

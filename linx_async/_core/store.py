@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from anyio import to_thread
 
@@ -25,6 +25,7 @@ from .ownership import Ownership
 __all__ = ["FileStore", "MemoryStore", "Record", "Store"]
 
 _VERSION = 1
+_FILES = f"*-{'[0-9a-f]' * 16}.json"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # random(4)
 
 
@@ -131,6 +132,34 @@ class FileStore:
         finally:
             record.let_go()
 
+    async def peek(self, name: str, identity: str) -> Ownership:
+        """What the record of that loop says now, whoever holds it; nothing is made or locked.
+
+        Raises:
+            StoreError: The directory cannot be used, or the record is damaged.
+        """
+        record = _FileRecord(self._directory, name, identity)
+        await to_thread.run_sync(record.find)
+        return await record.load()
+
+    async def names(self) -> tuple[tuple[str, str], ...]:
+        """The name and the identity of every loop that has a record of this boot, sorted.
+
+        Raises:
+            StoreError: The directory cannot be used, or a record is damaged.
+        """
+        return await to_thread.run_sync(self._names)
+
+    def _names(self) -> tuple[tuple[str, str], ...]:
+        directory = self._directory or runtime_directory()
+        boot_id = _boot_id()
+        with _reported(directory):
+            if not _is_there(directory):
+                return ()
+            files = list(directory.glob(_FILES))
+        found = [data for data in map(_contents, files) if data and data["boot_id"] == boot_id]
+        return tuple(sorted((data["name"], data["identity"]) for data in found))
+
 
 class _FileRecord:
     """One record's file, and the lock beside it."""
@@ -145,12 +174,18 @@ class _FileRecord:
         self._head = {"version": _VERSION, "boot_id": "", "name": name, "identity": identity}
         self._lock: int | None = None
 
-    def hold(self) -> None:
-        """Find the place, and lock it."""
+    def find(self) -> None:
+        """Find the place, and make nothing there."""
         directory = self._directory or runtime_directory()
         self._path = directory / self._file
-        with _reported(_BOOT_ID):
-            self._head["boot_id"] = _BOOT_ID.read_text(encoding="ascii").strip()
+        self._head["boot_id"] = _boot_id()
+        with _reported(directory):
+            _is_there(directory)
+
+    def hold(self) -> None:
+        """Find the place, and lock it."""
+        self.find()
+        directory = self._path.parent
         with _reported(directory):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             _refuse_strangers(directory)
@@ -176,29 +211,15 @@ class _FileRecord:
         await to_thread.run_sync(self._save, ownership)
 
     def _load(self) -> Ownership:
-        with _reported(self._path):
-            try:
-                text = self._path.read_text(encoding="utf-8")
-            except FileNotFoundError:
-                return Ownership()
-            except UnicodeDecodeError as error:
-                raise self._damaged(str(error)) from None
-        try:
-            data = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise self._damaged(str(error)) from None
-        if not isinstance(data, dict) or data.get("version") != _VERSION:
-            raise self._damaged(f"expected a record of version {_VERSION}")
-        if not isinstance(data.get("boot_id"), str):
-            raise self._damaged("it does not say of which boot it is")
-        if data["boot_id"] != self._head["boot_id"]:
+        data = _contents(self._path)
+        if data is None or data["boot_id"] != self._head["boot_id"]:
             return Ownership()
-        if any(data.get(part) != self._head[part] for part in ("name", "identity")):
-            raise self._damaged("it belongs to another loop or scope")
+        if any(data[part] != self._head[part] for part in ("name", "identity")):
+            raise _damaged(self._path, "it belongs to another loop or scope")
         try:
             return Ownership.from_json(data.get("claims"))
         except ValueError as error:
-            raise self._damaged(str(error)) from None
+            raise _damaged(self._path, str(error)) from None
 
     def _save(self, ownership: Ownership) -> None:
         text = json.dumps({**self._head, "claims": ownership.to_json()})
@@ -208,12 +229,36 @@ class _FileRecord:
                 file.write(text)
             scratch.replace(self._path)
 
-    def _damaged(self, why: str) -> StoreError:
-        return StoreError(
-            f"{self._path}: the ownership record is damaged ({why}); nothing was changed. Look at "
-            "it, then remove it to start without ownership: what was applied before then stays as "
-            "it is, and is not ours any more"
-        )
+
+def _contents(path: Path) -> dict[str, Any] | None:
+    """What a record's file holds, its head checked; None where there is no file."""
+    with _reported(path):
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (ValueError, RecursionError) as error:  # not UTF-8 is a ValueError too
+            raise _damaged(path, str(error)) from None
+    if not isinstance(data, dict) or data.get("version") != _VERSION:
+        raise _damaged(path, f"expected a record of version {_VERSION}")
+    if not isinstance(data.get("boot_id"), str):
+        raise _damaged(path, "it does not say of which boot it is")
+    if not all(isinstance(data.get(part), str) for part in ("name", "identity")):
+        raise _damaged(path, "it does not say of which loop and scope it is")
+    return data
+
+
+def _damaged(path: Path, why: str) -> StoreError:
+    return StoreError(
+        f"{path}: the ownership record is damaged ({why}); nothing was changed. Look at it, then "
+        "remove it to start without ownership: what was applied before then stays as it is, and "
+        "is not ours any more"
+    )
+
+
+def _boot_id() -> str:
+    with _reported(_BOOT_ID):
+        return _BOOT_ID.read_text(encoding="ascii").strip()
 
 
 def _taken(place: str, name: str) -> StoreError:
@@ -225,6 +270,15 @@ def _taken(place: str, name: str) -> StoreError:
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
+
+
+def _is_there(directory: Path) -> bool:
+    """Whether the directory is there, and ours."""
+    try:
+        _refuse_strangers(directory)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _refuse_strangers(directory: Path) -> None:

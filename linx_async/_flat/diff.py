@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 
-from attrs import evolve, frozen
+from attrs import define, evolve, field, frozen
 
 from .._core.errors import OpError
 from .._core.model import Plan, Waiting
@@ -25,7 +25,11 @@ def _itself(key: str) -> str:
     return key
 
 
-def _whole(_key: str, _ours: str | None, original: str) -> str:
+def _as_it_is(_claim: Claim, text: str, _value: str) -> str:
+    return text
+
+
+def _whole(_key: str, _ours: str | None, original: str) -> str | None:
     return original
 
 
@@ -39,8 +43,11 @@ class Vocabulary:
         revert: Makes the op that reverts one.
         release: Makes the op that releases one.
         rank: Sorts keys: those that overwrite others come before them.
-        undo: What to write to put the original back, given what we wrote.
+        undo: What to write to put the original back, given what we wrote; None where that takes
+            another key.
         effects: What else writing a key changes: the other keys, of those given, and their values.
+        widen: What to write to a key that we own, where the original comes back: the text, and
+            what puts back the parts of ours that it leaves out.
         knob: What two keys have in common that are one and the same thing to the kernel.
     """
 
@@ -50,7 +57,8 @@ class Vocabulary:
     release: type[ReleaseValue]
     rank: Callable[[str], tuple[int, str]] = lambda key: (0, key)
     effects: Callable[[str, str, Collection[str]], Mapping[str, str]] = _no_effects
-    undo: Callable[[str, str | None, str], str] = _whole
+    undo: Callable[[str, str | None, str], str | None] = _whole
+    widen: Callable[[Claim, str, str], str] = _as_it_is
     knob: Callable[[str], str] = _itself
 
 
@@ -69,37 +77,133 @@ def diff(
     never reverted once somebody else has changed it.
     """
     live = {key: claim for key, claim in owned.items() if not _is_stale(claim, observed)}
-    writes: dict[str, SetValue | RevertValue] = {}
-    releases: list[ReleaseValue] = []
-    for key, text in desired.items():
-        value = observed.values.get(key)
-        if value is not None and not _holds(vocabulary, key, text, value, live.get(key)):
-            writes[key] = _set(vocabulary, key, text, value, observed, live.get(key))
-    left = [claim for key, claim in live.items() if key not in desired]
-    heirs = {vocabulary.knob(key): key for key in desired} if left else {}
-    for claim in left:
-        heir = heirs.get(vocabulary.knob(claim.key))
-        if heir is not None:
-            if heir not in live and heir in observed.values:
-                writes[heir] = _inherit(vocabulary, claim, heir, desired[heir], observed)
-            releases.append(vocabulary.release(claim.key, f"{heir} is the same knob"))
-            continue
-        op = _let_go(vocabulary, claim, observed, revert=revert_on_release)
-        if isinstance(op, ReleaseValue):
-            releases.append(op)
-        else:
-            writes[claim.key] = op
-    _undo_side_effects(desired, observed, live, vocabulary, writes)
-    ops: list[FlatOp] = [
-        *sorted(writes.values(), key=lambda op: _turn(vocabulary, op)),
-        *sorted(releases, key=lambda op: op.key),
-    ]
+    if revert_on_release:
+        desired = {key: _widened(vocabulary, key, desired, observed, live) for key in desired}
+    draft = _Draft(desired, observed, live, vocabulary)
+    draft.set_desired()
+    draft.let_go(revert=revert_on_release)
+    draft.undo_side_effects()
+    ops = draft.ops()
     return Plan(
-        batches=(tuple(ops),) if ops else (),
+        batches=(ops,) if ops else (),
         waiting=tuple(Waiting(k, observed.absent[k]) for k in desired if k in observed.absent),
         stale=frozenset(owned.keys() - live.keys()),
         failed=tuple(_refusal(observed.refused[k]) for k in desired if k in observed.refused),
     )
+
+
+@define
+class _Draft:
+    """The ops of a plan in the making, by key."""
+
+    desired: Mapping[str, str]
+    observed: Observed
+    live: Mapping[str, Claim]
+    vocabulary: Vocabulary
+    writes: dict[str, SetValue | RevertValue] = field(factory=dict)
+    releases: dict[str, ReleaseValue] = field(factory=dict)
+    originals: dict[str, str] = field(factory=dict)
+
+    def set_desired(self) -> None:
+        """Set each desired key whose value differs."""
+        for key, text in self.desired.items():
+            value = self.observed.values.get(key)
+            claim = self.live.get(key)
+            if value is not None and not _holds(self.vocabulary, key, text, value, claim):
+                self.writes[key] = self._set(key, text)
+
+    def let_go(self, *, revert: bool) -> None:
+        """Release or revert each key that we own and that is not desired any more."""
+        left = [claim for key, claim in self.live.items() if key not in self.desired]
+        heirs = {self.vocabulary.knob(key): key for key in self.desired} if left else {}
+        for claim in left:
+            heir = heirs.get(self.vocabulary.knob(claim.key))
+            if heir is None:
+                self._let_go(claim, revert=revert)
+            else:
+                self._hand_on(claim, heir)
+
+    def undo_side_effects(self) -> None:
+        """Set again what the planned writes overwrite, though it is right at this moment."""
+        goals = {**self.desired, **self.originals}
+        causes = list(self.writes.values())
+        while causes:
+            cause = causes.pop()
+            for key, text in self.vocabulary.effects(cause.key, cause.text, goals).items():
+                if key in self.writes or key not in self.observed.values:
+                    continue
+                if not self.vocabulary.same(key, goals[key], text):
+                    self.writes[key] = self._again(key, cause.key)
+                    causes.append(self.writes[key])
+
+    def ops(self) -> tuple[FlatOp, ...]:
+        """All of them, in order."""
+        return (
+            *sorted(self.writes.values(), key=lambda op: _turn(self.vocabulary, op)),
+            *sorted(self.releases.values(), key=lambda op: op.key),
+        )
+
+    def _set(self, key: str, text: str, because: str = "") -> SetValue:
+        value, claim = self.observed.values[key], self.live.get(key)
+        original = value if claim is None else claim.original
+        return self.vocabulary.set(key, text, value, original, self.observed.incarnation, because)
+
+    def _again(self, key: str, cause: str) -> SetValue | RevertValue:
+        because = f"but {cause} overwrites it"
+        if key in self.desired:
+            return self._set(key, self.desired[key], because)
+        del self.releases[key]
+        value, claim = self.observed.values[key], self.live[key]
+        return self.vocabulary.revert(
+            key, self.originals[key], value, claim.original, claim.incarnation, because
+        )
+
+    def _let_go(self, claim: Claim, *, revert: bool) -> None:
+        key, value = claim.key, self.observed.values.get(claim.key)
+        if not revert or claim.original is None:
+            self._release(key)
+            return
+        text = self.vocabulary.undo(key, claim.value, claim.original)
+        if value is None:
+            self._release(key, "it cannot be read any more")
+        elif text is None:
+            self._release(key, "it cannot be put back by itself")
+        elif value == claim.original or self.vocabulary.same(key, text, value):
+            self._release(key, "it has its original value")
+            self.originals[key] = text
+        elif not _is_ours(self.vocabulary, claim, value):
+            self._release(key, f"left at {shown(value)}, which somebody else set")
+        else:
+            self.writes[key] = self.vocabulary.revert(
+                key, text, value, claim.original, claim.incarnation
+            )
+
+    def _release(self, key: str, because: str = "") -> None:
+        self.releases[key] = self.vocabulary.release(key, because)
+
+    def _hand_on(self, claim: Claim, heir: str) -> None:
+        """Own a knob under the name that is desired now, and no more under the other."""
+        self._release(claim.key, f"{heir} is the same knob")
+        if heir in self.live or heir not in self.observed.values:
+            return
+        original = None
+        if claim.original is not None:
+            original = self.vocabulary.effects(claim.key, claim.original, {heir}).get(heir) or None
+        op = self._set(heir, self.desired[heir], f"but it was ours as {claim.key}")
+        self.writes[heir] = evolve(op, original=original)
+
+
+def _widened(
+    vocabulary: Vocabulary,
+    key: str,
+    desired: Mapping[str, str],
+    observed: Observed,
+    live: Mapping[str, Claim],
+) -> str:
+    claim, value = live.get(key), observed.values.get(key)
+    if claim is None or value is None:
+        return desired[key]
+    return vocabulary.widen(claim, desired[key], value)
 
 
 def _turn(vocabulary: Vocabulary, op: SetValue | RevertValue) -> tuple[int, bool, bool, str]:
@@ -126,76 +230,11 @@ def _holds(vocabulary: Vocabulary, key: str, text: str, value: str, claim: Claim
     return claim is not None and claim.value == text and claim.settled == value
 
 
-def _set(
-    vocabulary: Vocabulary,
-    key: str,
-    text: str,
-    value: str,
-    observed: Observed,
-    claim: Claim | None,
-) -> SetValue:
-    original = value if claim is None else claim.original
-    return vocabulary.set(key, text, value, original, observed.incarnation)
-
-
-def _inherit(
-    vocabulary: Vocabulary, claim: Claim, heir: str, text: str, observed: Observed
-) -> SetValue:
-    """Set a key that we own under another name of the same knob, to own it under this one."""
-    original = None
-    if claim.original is not None:
-        original = vocabulary.effects(claim.key, claim.original, {heir}).get(heir)
-    return vocabulary.set(
-        heir,
-        text,
-        observed.values[heir],
-        original or None,
-        observed.incarnation,
-        f"but it was ours as {claim.key}",
-    )
-
-
-def _let_go(
-    vocabulary: Vocabulary, claim: Claim, observed: Observed, *, revert: bool
-) -> RevertValue | ReleaseValue:
-    key, value = claim.key, observed.values.get(claim.key)
-    if not revert or claim.original is None:
-        return vocabulary.release(key)
-    if value is None:
-        return vocabulary.release(key, "it cannot be read any more")
-    text = vocabulary.undo(key, claim.value, claim.original)
-    if value == claim.original or vocabulary.same(key, text, value):
-        return vocabulary.release(key, "it has its original value")
-    if not _is_ours(vocabulary, claim, value):
-        return vocabulary.release(key, f"left at {shown(value)}, which somebody else set")
-    return vocabulary.revert(key, text, value, claim.original, claim.incarnation)
-
-
 def _is_ours(vocabulary: Vocabulary, claim: Claim, value: str) -> bool:
     """Whether a value is still what we wrote; it may be as long as the outcome is not known."""
     if claim.settled is None or claim.settled == value:
         return True
     return claim.value is not None and vocabulary.same(claim.key, claim.value, value)
-
-
-def _undo_side_effects(
-    desired: Mapping[str, str],
-    observed: Observed,
-    live: Mapping[str, Claim],
-    vocabulary: Vocabulary,
-    writes: dict[str, SetValue | RevertValue],
-) -> None:
-    """Set what the planned writes are about to overwrite, though it is right at this moment."""
-    causes = list(writes.values())
-    while causes:
-        cause = causes.pop()
-        for key, text in vocabulary.effects(cause.key, cause.text, desired).items():
-            value = observed.values.get(key)
-            if key in writes or value is None or vocabulary.same(key, desired[key], text):
-                continue
-            op = _set(vocabulary, key, desired[key], value, observed, live.get(key))
-            writes[key] = evolve(op, because=f"but {cause.key} overwrites it")
-            causes.append(writes[key])
 
 
 def _refusal(error: OpError) -> OpError:

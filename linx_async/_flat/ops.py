@@ -64,7 +64,8 @@ class RevertValue(WriteValue):
     claim = None
 
     def __str__(self) -> str:
-        return f"revert {self.key} to {shown(self.text)} (is {shown(self.was)})"
+        why = f", {self.because}" if self.because else ""
+        return f"revert {self.key} to {shown(self.text)} (is {shown(self.was)}{why})"
 
 
 @frozen

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["close_enough", "number", "numbers", "same_numbers", "same_ranges", "stripped"]
+__all__ = [
+    "close_enough",
+    "encodable",
+    "number",
+    "numbers",
+    "same_numbers",
+    "same_ranges",
+    "stripped",
+]
 
 _NUMBER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|[0-9]+)\Z")
 _RANGES = re.compile(r"[0-9]{1,20}(?:-[0-9]{1,20})?(?:,[0-9]{1,20}(?:-[0-9]{1,20})?)*\Z")
@@ -14,6 +22,15 @@ _MOST_RANGES = 4096
 def stripped(raw: bytes) -> str:
     """A kernel file's content as a value: the last newline is not part of it."""
     return raw.decode("utf-8", "surrogateescape").removesuffix("\n")
+
+
+def encodable(text: str) -> bool:
+    """Whether a file can be given that text: one that was read can, and most that was typed."""
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def number(text: str) -> int | None:

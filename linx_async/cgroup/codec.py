@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import TypeAlias
 
 from .._core.errors import DesiredStateError
-from .._flat.values import number, same_numbers, same_ranges
+from .._flat.values import encodable, number, same_numbers, same_ranges
 from .._kernel.cgroupfs import PAGE_SIZE
 
-__all__ = ["Scalar", "Value", "pieces", "same", "text_of", "undo"]
+__all__ = ["Scalar", "Value", "left_out", "pieces", "same", "text_of", "undo"]
 
 Scalar: TypeAlias = int | bool | str | None
 """A limit: an integer, a flag, `"max"` or None for max, or text like `"256M"`."""
@@ -21,23 +22,42 @@ A scalar; several, as cpu.max wants them; or a mapping, for files with a line a 
 (`io.weight`), or to another mapping (`io.max`).
 """
 
-_SIZE = re.compile(r"([0-9]+)(?:\.([0-9]+))?([KMGTP])(?:i?B)?\Z", re.IGNORECASE)
+_SIZE = re.compile(r"(?<![^\s=])([0-9]+)(?:\.([0-9]+))?([KMGTP])(?:i?B)?(?!\S)", re.IGNORECASE)
 _POWERS: dict[str, int] = {letter: 1 << 10 * power for power, letter in enumerate("KMGTP", 1)}
+_DIGITS = re.compile(r"(?<![^\s=])[0-9]+(?!\S)")
+_DECIMAL = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?\Z")
 _HUGE_PAGE = re.compile(r"hugetlb\.([0-9]+)([KMG])B\.")
+_MOST = 2**64 - 1
 _LONG_MAX = 2**63 - 1
 _INT_MAX = 2**31 - 1
+_UINT_MAX = 2**32 - 1
 _MAX = "max"
+_AS_MAX = {
+    "cgroup.max.depth": _INT_MAX,
+    "cgroup.max.descendants": _INT_MAX,
+    "cpu.uclamp.max": 100,
+    "cpu.uclamp.min": 100,
+    "io.latency target": 0,
+    "io.max rbps": _MOST,
+    "io.max riops": _UINT_MAX,
+    "io.max wbps": _MOST,
+    "io.max wiops": _UINT_MAX,
+}
+"""The number that the kernel shows as `max`, by key and field."""
 
 
 def text_of(key: str, value: Value) -> str:
     """The text to write: a line a device where the value is a mapping.
 
     Raises:
-        DesiredStateError: The value is of no such type, negative, or has a newline in it.
+        DesiredStateError: The value is of no such type, negative, larger than the kernel's
+            numbers, empty, or has a newline in it.
     """
     match value:
         case str() | int() | None:
             return _scalar(key, value)
+        case bytes() | bytearray() | memoryview():
+            pass
         case Mapping() if value:
             return "\n".join(_line(key, name, inner) for name, inner in sorted(value.items()))
         case Sequence() if value:
@@ -49,7 +69,7 @@ def text_of(key: str, value: Value) -> str:
 
 
 def _line(key: str, name: str, value: Scalar | Mapping[str, Scalar]) -> str:
-    if not isinstance(name, str) or not name or any(char.isspace() for char in name):
+    if not _is_word(name):
         raise DesiredStateError(f"{key}: expected a device like '8:0', got {name!r}")
     if not isinstance(value, Mapping):
         return f"{name} {_scalar(key, value)}"
@@ -57,10 +77,20 @@ def _line(key: str, name: str, value: Scalar | Mapping[str, Scalar]) -> str:
         raise DesiredStateError(f"{key}: nothing is said of {name!r}")
     pairs = []
     for field, inner in value.items():
-        if not isinstance(field, str) or not field or any(c.isspace() or c == "=" for c in field):
+        if not _is_word(field) or "=" in field:
             raise DesiredStateError(f"{key}: {name}: expected a name like 'rbps', got {field!r}")
         pairs.append(f"{field}={_scalar(key, inner)}")
     return " ".join([name, *pairs])
+
+
+def _is_word(name: object) -> bool:
+    """Whether a mapping's key may be part of a line."""
+    return (
+        isinstance(name, str)
+        and name != ""
+        and not any(char.isspace() or char == "\0" for char in name)
+        and encodable(name)
+    )
 
 
 def _scalar(key: str, value: Scalar) -> str:
@@ -72,7 +102,7 @@ def _scalar(key: str, value: Scalar) -> str:
         case int():
             if value < 0 and key != "cpu.weight.nice":
                 raise DesiredStateError(f"{key}: expected zero or more, got {value!r}")
-            return str(value)
+            return _checked_number(key, str(int(value)))
         case str():
             return _sized(key, value)
     raise DesiredStateError(f"{key}: expected an integer, text, 'max' or None, got {value!r}")
@@ -81,15 +111,29 @@ def _scalar(key: str, value: Scalar) -> str:
 def _sized(key: str, text: str) -> str:
     if any(char in text for char in "\n\0"):
         raise DesiredStateError(f"{key}: a newline or NUL in the value {text!r}")
-    size = _SIZE.match(text.strip())
-    if not size:
-        return text.strip()
+    if not encodable(text):
+        raise DesiredStateError(f"{key}: the value {text!r} cannot be encoded")
+    # Most files take an empty text for 0; those of cpuset take it for none of their own.
+    if not text.strip() and not key.startswith("cpuset."):
+        raise DesiredStateError(f"{key}: expected a value, got {text!r}")
+    return _checked_number(key, _SIZE.sub(lambda size: _in_bytes(key, size), text.strip()))
+
+
+def _in_bytes(key: str, size: re.Match[str]) -> str:
     whole, fraction, letter = size.groups()
     scaled = int(whole + (fraction or "")) * _POWERS[letter.upper()]
     count, rest = divmod(scaled, 10 ** len(fraction or ""))
     if rest:
-        raise DesiredStateError(f"{key}: {text!r} is not a whole number of bytes")
+        raise DesiredStateError(f"{key}: {size[0]!r} is not a whole number of bytes")
     return str(count)
+
+
+def _checked_number(key: str, text: str) -> str:
+    for digits in _DIGITS.findall(text):
+        # The kernel would drop the upper bits (lib/cmdline.c, memparse): 2^64 bytes would be 0.
+        if len(digits) > len(str(_MOST)) or int(digits) > _MOST:
+            raise DesiredStateError(f"{key}: expected at most {_MOST} (2^64-1), got {digits}")
+    return text
 
 
 def pieces(text: str) -> list[str]:
@@ -105,13 +149,15 @@ def same(key: str, text: str, value: str) -> bool:
     """
     if text == value:
         return True
+    if key.startswith("cpuset."):
+        return same_ranges(",".join(text.replace(",", " ").split()), value)
     if _is_keyed(text) or _is_keyed(value):
         return _same_lines(key, text, value)
     wanted, found = text.split(), value.split()
     if key == "cpu.max" and len(wanted) == 1:
         found = found[:1]
     if len(wanted) != len(found):
-        return same_ranges(text, value)
+        return False
     return all(map(lambda one, other: _same_scalar(key, one, other), wanted, found))
 
 
@@ -122,19 +168,21 @@ def _is_keyed(text: str) -> bool:
 
 
 def _same_lines(key: str, text: str, value: str) -> bool:
-    declared = _lines(text) if _is_keyed(text) else {"default": {"": text}}
     found = _lines(value)
     return all(
-        _same_scalar(key, wanted, found.get(name, {}).get(field, _MAX))
-        for name, fields in declared.items()
+        _same_scalar(f"{key} {field}".rstrip(), wanted, _said(found, name, field))
+        for name, fields in _lines(text).items()
         for field, wanted in fields.items()
     )
 
 
 def _lines(text: str) -> dict[str, dict[str, str]]:
-    """Fields by line: `8:0 rbps=1` is {"8:0": {"rbps": "1"}}; a bare value has no name."""
+    """`8:0 rbps=1 wbps=max` as {'8:0': {'rbps': '1', …}}, `default 100` as {'default': {'': …}}.
+
+    A lone `100` is the default too.
+    """
     found: dict[str, dict[str, str]] = {}
-    for line in text.splitlines():
+    for line in text.splitlines() if _is_keyed(text) else [f"default {text}"]:
         name, *fields = line.split() or [""]
         for item in fields:
             field, equals, inner = item.partition("=")
@@ -142,28 +190,38 @@ def _lines(text: str) -> dict[str, dict[str, str]]:
     return found
 
 
-def _same_scalar(key: str, wanted: str, found: str) -> bool:
-    if wanted == found or same_numbers(wanted, found) or same_ranges(wanted, found):
+def _said(lines: Mapping[str, Mapping[str, str]], name: str, field: str) -> str:
+    """What is said of a device; where nothing is, it has no limit, or the default."""
+    unsaid = _MAX if field else "default" if name != "default" else ""
+    return lines.get(name, {}).get(field, unsaid)
+
+
+def _same_scalar(what: str, wanted: str, found: str) -> bool:
+    if wanted == found or same_numbers(wanted, found):
         return True
+    if what.startswith("cpu.uclamp.") and _DECIMAL.match(wanted) and _DECIMAL.match(found):
+        return Decimal(wanted) == Decimal(found)
     goal = number(wanted)
     if goal is None:
-        return wanted == _MAX and _is_endless(key, found)
-    return found == _rounded(key, goal)
+        return wanted == _MAX and _is_endless(what, found)
+    return found == _rounded(what, goal)
 
 
 def _is_endless(key: str, found: str) -> bool:
-    """Whether it is the largest number, in pages: hugetlb shows that until somebody writes it."""
+    """hugetlb shows the largest number, in pages, until somebody writes it."""
     return key.startswith("hugetlb.") and number(found) == _LONG_MAX // PAGE_SIZE * PAGE_SIZE
 
 
-def _rounded(key: str, goal: int) -> str:
+def _rounded(what: str, goal: int) -> str:
     """What the kernel makes of a number."""
-    if key.startswith("cgroup.max."):
-        return _MAX if goal >= _INT_MAX else str(goal)
-    page = _page(key)
+    if what in {"io.max riops", "io.max wiops"}:
+        goal = min(goal, _UINT_MAX)
+    if goal == _AS_MAX.get(what):
+        return _MAX
+    page = _page(what)
     if page is None:
         return str(goal)
-    return _MAX if goal // PAGE_SIZE >= _LONG_MAX // PAGE_SIZE else str(goal // page * page)
+    return _MAX if goal // page >= _LONG_MAX // page else str(goal // page * page)
 
 
 def _page(key: str) -> int | None:
@@ -177,14 +235,36 @@ def _page(key: str) -> int | None:
 
 def undo(_key: str, ours: str | None, original: str) -> str:
     """What to write to put the original back: where a file has lines, those that we wrote."""
-    if ours is None or not _is_keyed(ours):
+    if ours is None or not (_is_keyed(ours) or _is_keyed(original)):
         return original
     before = _lines(original)
-    lines = []
-    for name, fields in _lines(ours).items():
-        then = before.get(name, {})
-        if "" in fields:
-            lines.append(f"{name} {then.get('', 'default')}")
-        else:
-            lines.append(" ".join([name, *(f"{f}={then.get(f, _MAX)}" for f in fields)]))
-    return "\n".join(lines)
+    return _text(
+        {
+            name: {field: _said(before, name, field) for field in fields}
+            for name, fields in _lines(ours).items()
+        }
+    )
+
+
+def left_out(key: str, ours: str, text: str, value: str) -> str:
+    """The lines, and fields, that we wrote, that a new text leaves out, and that are still ours."""
+    if not _is_keyed(ours):
+        return ""
+    still, found = _lines(text), _lines(value)
+    left = {
+        name: {
+            field: wanted
+            for field, wanted in fields.items()
+            if field not in still.get(name, {})
+            and _same_scalar(f"{key} {field}".rstrip(), wanted, _said(found, name, field))
+        }
+        for name, fields in _lines(ours).items()
+    }
+    return _text({name: fields for name, fields in left.items() if fields})
+
+
+def _text(lines: Mapping[str, Mapping[str, str]]) -> str:
+    return "\n".join(
+        " ".join([name, *(f"{f}={v}" if f else v for f, v in fields.items())])
+        for name, fields in lines.items()
+    )

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from .._core.model import Plan
-from .._core.ownership import Ownership
+from .._core.ownership import Claim, Ownership
 from .._flat.diff import FlatOp, Vocabulary
 from .._flat.diff import diff as flat_diff
 from .._flat.observed import Observed
-from .codec import same, undo
+from .codec import left_out, same, undo
 from .desired import Desired, DesiredLike
 from .ops import ReleaseLimit, RevertLimit, SetLimit
 
 __all__ = ["VOCABULARY", "diff"]
 
-VOCABULARY = Vocabulary(same, SetLimit, RevertLimit, ReleaseLimit, undo=undo)
+
+def _widened(claim: Claim, text: str, value: str) -> str:
+    """The text, and the originals of the devices and fields of ours that have left it."""
+    left = left_out(claim.key, claim.value or "", text, value)
+    if not left or claim.original is None:
+        return text
+    return f"{text}\n{undo(claim.key, left, claim.original)}"
+
+
+VOCABULARY = Vocabulary(same, SetLimit, RevertLimit, ReleaseLimit, undo=undo, widen=_widened)
 
 
 def diff(

@@ -140,6 +140,8 @@ async def enable_controllers(path: str, controllers: Iterable[str]) -> Delegatio
         OpError: The cgroup is not there.
         SourceError: There is no cgroup v2.
     """
+    if isinstance(controllers, str):
+        raise DesiredStateError(f"controllers: expected several names, got {controllers!r}")
     names = tuple(controllers)
     for name in names:
         if not isinstance(name, str) or not name.isidentifier():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .._core.errors import DesiredStateError
+from .._flat.values import encodable
 
 __all__ = ["ancestors", "below_mount", "checked_name", "checked_path"]
 
@@ -13,6 +14,10 @@ _VERBS = {
     "cgroup.kill": "destroy",
     "cgroup.type": "create",
     "memory.reclaim": "a write of your own",
+    "cpu.pressure": "a write of your own",
+    "io.pressure": "a write of your own",
+    "irq.pressure": "a write of your own",
+    "memory.pressure": "a write of your own",
 }
 
 
@@ -20,13 +25,13 @@ def checked_path(path: str) -> str:
     """A cgroup's path, relative to the cgroup2 mount or absolute, without a trailing slash.
 
     Raises:
-        DesiredStateError: Empty parts, `.`, `..`, a NUL or a newline.
+        DesiredStateError: Empty parts, `.`, `..`, a NUL or a newline, what cannot be encoded.
     """
     if not isinstance(path, str) or not path:
         raise DesiredStateError(f"cgroup path: expected text like 'myorg/web-42', got {path!r}")
     trimmed = path.rstrip("/") if len(path) > 1 else path
     for part in trimmed.removeprefix("/").split("/"):
-        if part in {"", ".", ".."} or any(char in part for char in "\0\n"):
+        if part in {"", ".", ".."} or any(c in part for c in "\0\n") or not encodable(part):
             raise DesiredStateError(f"cgroup path {path!r}: the part {part!r} is no name")
     return trimmed
 
@@ -54,7 +59,7 @@ def checked_name(name: str) -> str:
         raise DesiredStateError(
             f"cgroup key: expected an interface file like memory.max, got {name!r}"
         )
-    if name.startswith(".") or any(char in name for char in "/\0\n"):
+    if name.startswith(".") or any(char in name for char in "/\0\n") or not encodable(name):
         raise DesiredStateError(f"cgroup key {name!r}: it is no file name")
     if name in _VERBS:
         raise DesiredStateError(

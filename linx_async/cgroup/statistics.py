@@ -12,11 +12,12 @@ Statistic: TypeAlias = Number | Mapping[str, Number] | Mapping[str, Mapping[str,
 """A number, numbers by name (memory.stat), or by name and field (io.stat, memory.pressure)."""
 
 _ENDINGS = frozenset({"stat", "current", "peak", "events", "pressure", "local"})
+_SWITCH = "cgroup.pressure"
 
 
 def is_statistic(name: str) -> bool:
     """Whether an interface file tells what happens, by its name."""
-    return name.rsplit(".", 1)[-1] in _ENDINGS
+    return name.rsplit(".", 1)[-1] in _ENDINGS and name != _SWITCH
 
 
 def parsed(text: str) -> Statistic:

@@ -65,7 +65,11 @@ class Statement:
         if self.is_header and earlier.is_header:
             return bool(self.paths) and self.paths == earlier.paths
         return any(
-            all(map(str.__eq__, one, other)) for one in self.paths for other in earlier.paths
+            all(map(str.__eq__, one, other))
+            # A table's header is no obstacle to the keys in it.
+            and not (earlier.is_header and len(one) > len(other))
+            for one in self.paths
+            for other in earlier.paths
         )
 
 

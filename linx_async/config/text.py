@@ -16,11 +16,12 @@ __all__ = ["LARGEST", "Parsed", "decoded", "parsed", "read"]
 LARGEST = 1 << 20
 """Bytes; more is no file of desired state."""
 
-_MOST = 50
+_MOST = 25
 """Syntax errors that are told at once."""
 
 _POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)\Z")
-_BARE_TEXT = re.compile(r"\s*(?!true\b|false\b|[0-9]+\s*\Z)[A-Za-z0-9]")
+_KEY = re.compile(r"""(?: "(?: \\. | [^"\\] )*" | '[^']*' | [^="'] )*""", re.VERBOSE)
+_BARE_TEXT = re.compile(r"\s*=\s*(?!true\b|false\b|[0-9]+\s*\Z)[A-Za-z0-9]")
 
 
 def read(file: str) -> bytes:
@@ -111,8 +112,9 @@ class _Flaw:
         found = _POSITION.search(str(error))
         offset = None if found is None else _offset(text, found)
         every = list(statements(text)) or [Statement(text, 0, closed=False)]
-        if offset is None:
-            # Numbers of thousands of digits and deep nesting are told without a position.
+        if offset is None or offset == len(text):
+            # Text that is not closed is missed at the end; numbers of thousands of digits and
+            # deep nesting are told without a position.
             culprit = next((each for each in every if not each.paths), every[-1])
         else:
             culprit = [each for each in every if each.start <= offset or each is every[0]][-1]
@@ -129,10 +131,10 @@ class _Flaw:
         first_line = statement.text.partition("\n")[0]
         at = statement.start
         if self.offset is not None and not self.earlier:
-            closed = statement.closed or self.offset <= at + len(first_line)
-            at = max(at, self.offset) if closed else at
+            found = min(max(at, self.offset), statement.end)
+            at = found if statement.closed or found <= at + len(first_line) else at
         table = statement.paths[0] if statement.is_header and statement.paths else statement.table
-        key = "" if statement.is_header else first_line.partition("=")[0].strip()[:60]
+        key = "" if statement.is_header else _key_in(first_line)[:60]
         return Problem(file, self._told(text), *position(text, at), dotted(table), key, exact=True)
 
     def cut(self, text: str) -> tuple[int, int]:
@@ -154,10 +156,10 @@ class _Flaw:
             what = "this table is declared" if self.statement.is_header else "this is set"
             return f"{what} already on line {line}"
         message = f"not TOML: {self.message[:1].lower()}{self.message[1:]}"
-        key, _, value = self.statement.text.partition("=")
+        key = _key_in(self.statement.text)
         if "/" in key and not any(quote in key for quote in "\"'"):
             return f"{message}; a key with a slash is written in quotes"
-        if _BARE_TEXT.match(value):
+        if _BARE_TEXT.match(self.statement.text.removeprefix(key)):
             return f"{message}; text is written in quotes"
         return message
 
@@ -170,3 +172,8 @@ def _offset(text: str, found: re.Match[str]) -> int:
     for _ in range(line - 1):
         start = text.index("\n", start) + 1
     return start + column - 1
+
+
+def _key_in(statement: str) -> str:
+    found = _KEY.match(statement)
+    return found[0].strip() if found else ""

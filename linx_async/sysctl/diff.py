@@ -9,7 +9,7 @@ from .._flat.diff import diff as flat_diff
 from .._flat.observed import Observed
 from .codec import same
 from .desired import Desired, DesiredLike
-from .knobs import effects, rank, same_knob
+from .knobs import effects, rank, same_knob, undo
 from .ops import ReleaseSysctl, RevertSysctl, SetSysctl
 
 __all__ = ["VOCABULARY", "diff"]
@@ -21,6 +21,7 @@ VOCABULARY = Vocabulary(
     ReleaseSysctl,
     rank,
     effects,
+    undo,
     knob=lambda key: same_knob(key)[0],
 )
 

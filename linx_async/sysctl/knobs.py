@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from .._flat.values import number
 from .keys import interface_of, joined, parts_of
 
-__all__ = ["effects", "either_or", "influences", "rank", "same_knob"]
+__all__ = ["effects", "either_or", "influences", "rank", "same_knob", "undo"]
 
 _IP_FORWARD = frozenset({"net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding"})
 _CONNTRACK = frozenset({"net.nf_conntrack_max", "net.netfilter.nf_conntrack_max"})
@@ -85,6 +85,14 @@ def either_or(keys: Iterable[str]) -> Iterator[tuple[str, str]]:
     """The pairs among these keys of which only one can be other than 0."""
     present = set(keys)
     return (pair for pair in _EITHER_OR if present.issuperset(pair))
+
+
+def undo(key: str, _ours: str | None, original: str) -> str | None:
+    """What to write to put an original back; None where only the other of a pair can do it.
+
+    vm.dirty_bytes takes no 0, and a 0 in vm.overcommit_kbytes makes vm.overcommit_ratio 0 as well.
+    """
+    return None if key in _OTHER_OF_PAIR and number(original) == 0 else original
 
 
 def effects(key: str, text: str, others: Collection[str]) -> dict[str, str]:

@@ -9,7 +9,8 @@ from typing import Any
 import anyio
 
 from linx_async import Loop, Supervisor
-from tests.fakes import Shelf
+from linx_async._core.groups import ungrouped
+from tests.fakes import FakeSource, Shelf
 
 HOUR = 3600.0
 """Seconds, of virtual time."""
@@ -18,8 +19,8 @@ HOUR = 3600.0
 @asynccontextmanager
 async def running(*loops: Loop[Any, Any, Any] | Supervisor) -> AsyncIterator[None]:
     """Each has made its first pass when the block begins, and is stopped when it ends."""
-    # So that what would hang fails.
-    with anyio.fail_after(100 * HOUR):
+    # The time limit makes a failure of what would hang.
+    with ungrouped(), anyio.fail_after(100 * HOUR):
         async with anyio.create_task_group() as tg:
             for loop in loops:
                 await tg.start(loop.run)
@@ -36,3 +37,10 @@ async def oppose(shelf: Shelf, key: str, value: str, *, after: float = 0.0) -> N
             if shelf.objects.get(key) not in {value, None}:
                 await anyio.sleep(after)
                 shelf.drift(key, value)
+
+
+async def crash(loop: Loop[Any, Any, Any], source: FakeSource, error: Exception) -> None:
+    """Run a loop until its source raises something that no source should."""
+    async with running(loop):
+        source.broken = error
+        await anyio.sleep(HOUR)

@@ -36,8 +36,9 @@ def main() -> int:
     os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
     signal.signal(signal.SIGTERM, interrupt)
     signal.signal(signal.SIGHUP, interrupt)
+    pytest_arguments = with_tests(pytest_arguments, options.time_limit)
     try:
-        return run(options.kernel, options.time_limit, with_tests(pytest_arguments))
+        return run(options.kernel, options.time_limit, pytest_arguments)
     except Unavailable as reason:
         print(f"skipped: {reason}", flush=True)
         return SKIPPED
@@ -78,9 +79,11 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     return options, pytest_arguments
 
 
-def with_tests(pytest_arguments: Sequence[str]) -> list[str]:
+def with_tests(pytest_arguments: Sequence[str], time_limit: float) -> list[str]:
     """The arguments for pytest; the default tests are among them if they name no path."""
-    arguments = ["-rs", "-p", "no:cacheprovider", *pytest_arguments]
+    arguments = ["-rs", "-p", "no:cacheprovider"]
+    # A test that hangs says where before the guest is ended.
+    arguments += ["-o", f"faulthandler_timeout={time_limit / 2:g}", *pytest_arguments]
     if not any((CHECKOUT / argument.split("::")[0]).exists() for argument in pytest_arguments):
         tests = [path for pattern in DEFAULT_TESTS for path in CHECKOUT.glob(pattern)]
         arguments += [str(path.relative_to(CHECKOUT)) for path in sorted(tests)]

@@ -1,0 +1,24 @@
+"""The `linx` command: plan, apply and run a file of desired state, and a demo."""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["main"]
+
+_EXTRA = frozenset({"click", "rich"})
+
+
+def main() -> None:
+    """Run the command with the arguments of this process, and exit.
+
+    Exit codes: 0 converged, 2 changes are due or it did not converge, 1 an error.
+    """
+    try:
+        from .commands import linx
+        from .entry import exit_code
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRA:
+            raise
+        sys.exit(f"linx: {error.name} is not installed: pip install 'linx-async[cli]'")
+    sys.exit(exit_code(linx))

@@ -1,0 +1,68 @@
+"""What becomes of a command: its exit code, and what is said where it ends badly."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+
+import click
+
+from .._core.errors import LinxError
+from .output import complain
+
+__all__ = ["CHANGES", "CONVERGED", "ERROR", "exit_code"]
+
+CONVERGED, ERROR, CHANGES = 0, 1, 2
+_INTERRUPTED = 130
+
+
+def exit_code(command: click.Command) -> int:
+    """Run a command with the arguments of this process."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Some terminals lack some characters; that is no reason to fail.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = _guarded(command)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        code = ERROR  # whoever read the output has left
+    except OSError as error:
+        complain(str(error))
+        code = ERROR
+    with contextlib.suppress(OSError):
+        _drop_unwritten()
+    return code
+
+
+def _guarded(command: click.Command) -> int:
+    try:
+        code = command.main(standalone_mode=False)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        # Of click's own codes, 2 means something else here.
+        error.show()
+        return ERROR
+    except (click.Abort, KeyboardInterrupt):
+        complain("interrupted")
+        return _INTERRUPTED
+    except LinxError as error:
+        complain(str(error))
+        return ERROR
+    return code if isinstance(code, int) else CONVERGED
+
+
+def _drop_unwritten() -> None:
+    """Where standard output takes nothing any more, let the interpreter's end not stumble on it."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)

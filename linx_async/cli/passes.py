@@ -1,0 +1,69 @@
+"""`linx plan` and `linx apply`: one pass over each part, worked out or done."""
+
+from __future__ import annotations
+
+from attrs import define, field
+
+from .._core.errors import LinxError
+from .._core.reconcile import check_desired, identity_of, reconcile
+from ..config import HostConfig, Part
+from .results import PartResult
+from .state import HostStore, parts_to_keep
+
+__all__ = ["Passes"]
+
+
+@define
+class Passes:
+    """One pass over each part of a file; every one is tried.
+
+    Attributes:
+        config: The file.
+        store: The records.
+        revert_on_release: Whether what left the file gets its value from before we came back.
+        results: What came of it, so far.
+    """
+
+    config: HostConfig
+    store: HostStore
+    revert_on_release: bool = False
+    results: list[PartResult] = field(factory=list, init=False)
+
+    async def plan(self) -> None:
+        """Work out what is due. Nothing is changed, and no record either.
+
+        Raises:
+            LinxError: The file is wrong, or the records cannot be read.
+        """
+        for part in await parts_to_keep(self.config, self.store):
+            try:
+                result = await self._planned(part)
+            except (LinxError, OSError) as error:
+                result = PartResult(part, error=str(error))
+            self.results.append(result)
+
+    async def apply(self) -> None:
+        """Do what is due.
+
+        Raises:
+            LinxError: The file is wrong, or the records cannot be read.
+        """
+        for part in await parts_to_keep(self.config, self.store):
+            try:
+                result = await self._applied(part)
+            except (LinxError, OSError) as error:
+                result = PartResult(part, error=str(error))
+            self.results.append(result)
+
+    async def _planned(self, part: Part) -> PartResult:
+        source = part.source(revert_on_release=self.revert_on_release)
+        desired = check_desired(source, part.desired)
+        async with source:
+            owned = await self.store.peek(part.name, identity_of(source))
+            observed = await source.observe(desired, owned)
+            return PartResult.of_plan(part, source.diff(desired, observed, owned))
+
+    async def _applied(self, part: Part) -> PartResult:
+        source = part.source(revert_on_release=self.revert_on_release)
+        report = await reconcile(source, part.desired, store=self.store, name=part.name)
+        return PartResult.of_report(part, report)

@@ -1,0 +1,111 @@
+"""What a pass over a part did, or would do, in the same words for both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import frozen
+
+from .._core.errors import OpError, errno_name
+from .._core.model import Conflict, Op, Plan, Report, Verb, Waiting
+from ..config import Part
+
+__all__ = ["PartResult", "op_fields", "past"]
+
+
+@frozen
+class PartResult:
+    """What became of one part.
+
+    Attributes:
+        part: The part.
+        ops: What was done, or is due.
+        failed: What cannot be done, and why.
+        pending: What was not tried, since it depends on that.
+        waiting: What cannot be done yet.
+        conflicts: What somebody else holds.
+        converged: Whether there is nothing left to do.
+        error: Why the pass could not run; empty where it could.
+    """
+
+    part: Part
+    ops: tuple[Op, ...] = ()
+    failed: tuple[OpError, ...] = ()
+    pending: tuple[Op, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    converged: bool = False
+    error: str = ""
+
+    @classmethod
+    def of_plan(cls, part: Part, plan: Plan[Any]) -> PartResult:
+        """What a pass would do."""
+        held_up = plan.failed or plan.waiting or plan.conflicts
+        return cls(
+            part,
+            plan.ops,
+            plan.failed,
+            waiting=plan.waiting,
+            conflicts=plan.conflicts,
+            converged=not (plan.ops or held_up),
+        )
+
+    @classmethod
+    def of_report(cls, part: Part, report: Report[Any]) -> PartResult:
+        """What a pass did."""
+        return cls(
+            part,
+            report.applied,
+            tuple(failure.error for failure in report.failed),
+            report.pending,
+            report.waiting,
+            report.conflicts,
+            report.converged,
+        )
+
+    @property
+    def changes(self) -> int:
+        """How many of the ops change the kernel."""
+        return sum(op.verb is not Verb.RELEASE for op in self.ops)
+
+    def to_json(self) -> dict[str, Any]:
+        """Its fields, for `--json`."""
+        return {
+            "part": self.part.name,
+            "converged": self.converged,
+            "ops": [op_fields(op) for op in self.ops],
+            "failed": [error_fields(error) for error in self.failed],
+            "pending": [op_fields(op) for op in self.pending],
+            "waiting": [{"key": each.key, "reason": each.reason} for each in self.waiting],
+            "conflicts": [{"key": each.key, "reason": each.reason} for each in self.conflicts],
+            "error": self.error or None,
+        }
+
+
+def op_fields(op: Op) -> Mapping[str, Any]:
+    """An op, for `--json`."""
+    return {
+        "verb": op.verb.value,
+        "key": op.key,
+        "value": getattr(op, "text", None),
+        "was": getattr(op, "was", None),
+        "text": str(op),
+    }
+
+
+def error_fields(error: OpError) -> Mapping[str, Any]:
+    """Why an op failed, for `--json`."""
+    number = error.errno
+    return {
+        "key": error.key,
+        "errno": None if number is None else errno_name(number),
+        "message": error.message,
+        "text": str(error),
+    }
+
+
+def past(op: Op) -> str:
+    """The human line of an op that was done: what was there is there no more."""
+    before, is_, after = str(op).rpartition(" (is ")
+    return f"{before} (was {after}" if is_ else str(op)

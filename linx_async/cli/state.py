@@ -1,0 +1,102 @@
+"""The records of what the command owns, and the parts that have a record but no table any more."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractAsyncContextManager
+
+from .._core.errors import LinxError
+from .._core.ownership import Ownership
+from .._core.reconcile import identity_of
+from .._core.store import FileStore, Record
+from ..config import ConfigError, HostConfig, Part, Problem
+from ..config.host import part_named
+from ..config.problems import dotted
+
+__all__ = ["HostStore", "parts_to_keep"]
+
+_OURS = "linx/"
+"""Before each name, so that programs which embed the library keep records of their own."""
+
+
+class HostStore:
+    """The records of the command, one a part.
+
+    Args:
+        directory: Where they are; default: that of `FileStore`.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str] | None = None) -> None:
+        self._files = FileStore(directory)
+
+    def open(self, name: str, identity: str) -> AbstractAsyncContextManager[Record]:
+        """The record of a part, held for us alone.
+
+        Raises:
+            StoreError: It cannot be used, or somebody else holds it.
+        """
+        return self._files.open(f"{_OURS}{name}", identity)
+
+    async def peek(self, name: str, identity: str) -> Ownership:
+        """What the record of a part says, whoever holds it.
+
+        Raises:
+            StoreError: It cannot be read.
+        """
+        return await self._files.peek(f"{_OURS}{name}", identity)
+
+    async def owned(self) -> list[tuple[Part, str]]:
+        """The parts of which something is owned, desiring nothing, each with its identity.
+
+        Raises:
+            StoreError: The records cannot be read.
+        """
+        found = []
+        for name, identity in await self._files.names():
+            part = part_named(name.removeprefix(_OURS)) if name.startswith(_OURS) else None
+            if part is not None and await self.peek(part.name, identity):
+                found.append((part, identity))
+        return found
+
+
+async def parts_to_keep(config: HostConfig, store: HostStore) -> list[Part]:
+    """The parts of the file, after those that have left it and of which something is owned still.
+
+    Raises:
+        ConfigError: Two tables are one and the same scope.
+        StoreError: The records cannot be read.
+    """
+    await _refuse_twins(config)
+    names = {part.name for part in config.parts}
+    left = [
+        part
+        for part, identity in await store.owned()
+        if part.name not in names and await _identity(part) in {identity, None}
+    ]
+    return [*left, *config.parts]
+
+
+async def _refuse_twins(config: HostConfig) -> None:
+    """Two loops on one scope would fight."""
+    seen: dict[str, Part] = {}
+    problems = []
+    for part in config.parts:
+        identity = await _identity(part)
+        first = seen.setdefault(identity, part) if identity is not None else part
+        if first is not part:
+            message = f"the same as [{dotted(first.section)}]; say it once"
+            problems.append(Problem(config.file, message, section=dotted(part.section)))
+    if problems:
+        raise ConfigError(problems)
+
+
+async def _identity(part: Part) -> str | None:
+    """What the part's scope is at this moment; None where it cannot be had, as its pass will tell.
+
+    Another scope of the same name (a network namespace, say) has other records.
+    """
+    try:
+        async with part.source() as source:
+            return identity_of(source)
+    except (LinxError, OSError):
+        return None

@@ -1,0 +1,232 @@
+"""Loops in the task group of whoever runs them."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import pytest
+import trio
+from anyio.lowlevel import checkpoint
+
+from linx_async import Loop, MemoryStore, Restart, Supervisor
+from linx_async._core.groups import uninterrupted
+from tests.fakes import Change, FakeSource, Shelf
+from tests.loop.running import HOUR, running
+
+pytestmark = pytest.mark.anyio
+
+on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
+on_trio = pytest.mark.parametrize("anyio_backend", ["trio"], indirect=True)
+
+
+def several(shelf: Shelf, count: int = 5) -> list[Loop[Any, Any, Change]]:
+    return [
+        Loop(FakeSource(shelf, name=f"loop-{n}"), {f"key-{n}": "1"}, interval=math.inf)
+        for n in range(count)
+    ]
+
+
+async def drift_is_healed(shelf: Shelf) -> None:
+    for key in list(shelf.objects):
+        shelf.drift(key, "changed by hand")
+    await anyio.sleep(1)
+    assert set(shelf.objects.values()) == {"1"}
+
+
+async def test_several_loops_in_an_anyio_task_group() -> None:
+    shelf = Shelf()
+    loops = several(shelf)
+    async with anyio.create_task_group() as tg:
+        for loop in loops:
+            await tg.start(loop.run)
+        assert len(shelf.objects) == 5
+        await drift_is_healed(shelf)
+        tg.cancel_scope.cancel()
+    assert shelf.watched == 0
+
+
+@on_asyncio
+async def test_several_loops_in_an_asyncio_task_group(anyio_backend: object) -> None:
+    shelf = Shelf()
+    loops = several(shelf)
+    async with asyncio.TaskGroup() as tg:
+        for loop in loops:
+            tg.create_task(loop.run())
+        for loop in loops:
+            await loop.wait_converged()
+        await drift_is_healed(shelf)
+        for loop in loops:
+            loop.stop()
+    assert shelf.watched == 0
+
+
+@on_trio
+async def test_several_loops_in_a_trio_nursery(anyio_backend: object) -> None:
+    shelf = Shelf()
+    loops = several(shelf)
+    async with trio.open_nursery() as nursery:
+        for loop in loops[:3]:
+            await nursery.start(loop.run)
+        for loop in loops[3:]:
+            nursery.start_soon(loop.run)
+            await loop.wait_converged()
+        await drift_is_healed(shelf)
+        nursery.cancel_scope.cancel()
+    assert shelf.watched == 0
+
+
+@on_asyncio
+async def test_a_task_of_asyncio_that_is_cancelled_leaves_all_in_order(
+    anyio_backend: object,
+) -> None:
+    shelf, store = Shelf(), MemoryStore()
+    source = FakeSource(shelf)
+    task = asyncio.create_task(Loop(source, {"a": "1"}, store=store).run())
+    await asyncio.sleep(1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert source.calls[-1] == "leave"
+    assert shelf.watched == 0
+    async with running(Loop(FakeSource(shelf), {}, store=store)):
+        assert shelf.objects == {}
+
+
+@on_asyncio
+async def test_a_time_limit_of_asyncio_leaves_all_in_order(anyio_backend: object) -> None:
+    shelf = Shelf()
+    source = FakeSource(shelf)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(60):
+            await Loop(source, {"a": "1"}).run()
+    assert source.calls[-1] == "leave"
+    assert shelf.watched == 0
+
+
+@on_asyncio
+async def test_a_sibling_that_crashes_in_an_asyncio_task_group_cuts_no_batch(
+    anyio_backend: object,
+) -> None:
+    shelf, store = Shelf(), MemoryStore()
+    at_work = asyncio.Event()
+
+    async def step(where: str) -> None:
+        at_work.set() if where == "before put b = 1" else None
+        await asyncio.sleep(0)
+
+    async def crash() -> None:
+        await at_work.wait()
+        raise ZeroDivisionError
+
+    source = FakeSource(shelf, batch=3, step=step)
+    loop = Loop(source, dict.fromkeys("abcdef", "1"), store=store)
+    with pytest.raises(ExceptionGroup) as caught:
+        await crash_beside(loop.run, crash)
+    assert caught.group_contains(ZeroDivisionError)
+    assert set(shelf.objects) == {"a", "b", "c"}
+    async with store.open("fake", "fake") as record:
+        assert set(await record.load()) == {"a", "b", "c"}
+
+
+async def crash_beside(*functions: Callable[[], Awaitable[None]]) -> None:
+    async def call(function: Callable[[], Awaitable[None]]) -> None:
+        await function()
+
+    async with asyncio.TaskGroup() as tg:
+        for function in functions:
+            tg.create_task(call(function))
+
+
+async def test_a_loop_that_crashes_takes_its_group_along_as_any_task_does() -> None:
+    shelf = Shelf()
+    source = FakeSource(shelf, name="bad")
+    source.broken = ZeroDivisionError()
+    with pytest.raises(ExceptionGroup) as caught:
+        await run_all(*several(shelf), Loop(source, {"bad": "1"}))
+    assert [type(error) for error in caught.value.exceptions] == [ZeroDivisionError]
+    assert shelf.watched == 0
+
+
+async def run_all(*loops: Loop[Any, Any, Change]) -> None:
+    async with anyio.create_task_group() as tg:
+        for loop in loops:
+            tg.start_soon(loop.run)
+
+
+async def test_under_a_supervisor_one_that_crashes_hurts_no_other_in_the_group() -> None:
+    shelf = Shelf()
+    loops = several(shelf)
+    source = FakeSource(shelf, name="bad")
+    supervisor = Supervisor(Loop(source, {"bad": "1"}, interval=5.0), restart=Restart(burst=100))
+    async with running(*loops, supervisor):
+        for _ in range(5):
+            source.broken = ZeroDivisionError()
+            shelf.lose_hints()
+            await anyio.sleep(10)
+            source.broken = None
+            await anyio.sleep(60)
+            await drift_is_healed(shelf)
+        assert supervisor.restarts >= 5
+
+
+async def test_a_loop_may_be_made_outside_of_any_event_loop_and_run_in_several() -> None:
+    shelf = Shelf()
+    loop = Loop(FakeSource(shelf), {"a": "1"})
+
+    async def use() -> None:
+        async with running(loop):
+            shelf.drift("a", "2")
+            await anyio.sleep(1)
+            assert (await loop.reconcile()).converged
+
+    def in_a_thread() -> None:
+        for backend in ("asyncio", "trio", "asyncio"):
+            anyio.run(in_real_time, backend=backend)
+
+    async def in_real_time() -> None:
+        async with running(loop):
+            assert (await loop.reconcile()).converged
+
+    await anyio.to_thread.run_sync(in_a_thread)
+    await use()
+
+
+async def test_work_that_nothing_interrupts_gives_its_value_or_its_error() -> None:
+    async def work() -> int:
+        await anyio.sleep(1)
+        return 7
+
+    async def fail() -> int:
+        await anyio.sleep(1)
+        raise ZeroDivisionError
+
+    assert await uninterrupted(work) == 7
+    with pytest.raises(ZeroDivisionError):
+        await uninterrupted(fail)
+
+
+async def test_work_that_nothing_interrupts_ends_before_the_cancellation_goes_on() -> None:
+    done = []
+
+    async def work() -> None:
+        await anyio.sleep(10)
+        done.append("work")
+
+    with anyio.move_on_after(1) as scope:
+        await uninterrupted(work)
+        await checkpoint()
+        done.append("what comes after")
+    assert scope.cancelled_caught
+    assert done == ["work"]
+    assert anyio.current_time() >= 10
+
+
+async def test_a_loop_on_a_quiet_kernel_costs_one_pass_an_interval() -> None:
+    source = FakeSource(Shelf())
+    async with running(Loop(source, {"a": "1"}, interval=60.0)):
+        await anyio.sleep(HOUR)
+        assert 55 <= source.passes <= 70
