@@ -37,9 +37,9 @@ OTHERS = (
 )
 nitpick_ignore_regex = [
     ("py:.*", rf"({OTHERS})\..*"),
-    ("py:.*", r"(.*\.)?(DesiredT|ObservedT|OpT|_Ts)"),
+    ("py:.*", r"(.*\.)?(DesiredT|ObservedT|OpT|OpT_co|_Ts)"),
     ("py:.*", r"(.*\.)?(DesiredLike|FlatOp|Value)"),
-    ("py:.*", r"linx_async\._flat\..*"),
+    ("py:.*", r"linx_async\._(flat|kernel)\..*"),
 ]
 
 

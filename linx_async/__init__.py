@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
+from . import _linux as _linux
 from ._core.errors import (
     DesiredStateError,
     DumpInterrupted,
@@ -33,9 +32,7 @@ from ._core.reconcile import reconcile
 from ._core.source import Source
 from ._core.store import FileStore, MemoryStore, Record, Store
 from ._core.supervisor import Restart, Supervisor
-
-if sys.platform != "linux":
-    raise ImportError("linx_async drives the Linux kernel; it does not run on " + sys.platform)
+from ._kernel.netns import NetworkNamespace
 
 __all__ = [
     "Claim",
@@ -50,6 +47,7 @@ __all__ = [
     "LoopFailed",
     "LoopStopped",
     "MemoryStore",
+    "NetworkNamespace",
     "Op",
     "OpError",
     "Outcome",

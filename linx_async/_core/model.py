@@ -107,6 +107,7 @@ class Op(Protocol):
 
 
 OpT = TypeVar("OpT", bound=Op)
+OpT_co = TypeVar("OpT_co", bound=Op, covariant=True)
 
 
 @frozen
@@ -126,7 +127,7 @@ class Conflict:
 
 
 @frozen
-class Plan(Generic[OpT]):
+class Plan(Generic[OpT_co]):
     """The ordered ops of one pass, made by a pure function.
 
     Attributes:
@@ -137,18 +138,18 @@ class Plan(Generic[OpT]):
         failed: What can be told to fail before it is tried: a key that cannot be read, say.
     """
 
-    batches: tuple[tuple[OpT, ...], ...] = ()
+    batches: tuple[tuple[OpT_co, ...], ...] = ()
     waiting: tuple[Waiting, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
     stale: frozenset[str] = frozenset()
     failed: tuple[OpError, ...] = ()
 
     @property
-    def ops(self) -> tuple[OpT, ...]:
+    def ops(self) -> tuple[OpT_co, ...]:
         """All ops of all batches, in order."""
         return tuple(op for batch in self.batches for op in batch)
 
-    def __iter__(self) -> Iterator[OpT]:
+    def __iter__(self) -> Iterator[OpT_co]:
         return iter(self.ops)
 
     def __bool__(self) -> bool:
@@ -174,7 +175,7 @@ class Outcome:
 
 
 @frozen
-class Failure(Generic[OpT]):
+class Failure(Generic[OpT_co]):
     """An op that failed, with the kernel's reason.
 
     Attributes:
@@ -183,7 +184,7 @@ class Failure(Generic[OpT]):
         unknown: No answer came within the time limit, so it may have been done.
     """
 
-    op: OpT | None
+    op: OpT_co | None
     error: OpError
     unknown: bool = False
 
@@ -197,7 +198,7 @@ class Failure(Generic[OpT]):
 
 
 @frozen
-class Report(Generic[OpT]):
+class Report(Generic[OpT_co]):
     """What one pass did, whichever subsystem made it.
 
     Attributes:
@@ -217,9 +218,9 @@ class Report(Generic[OpT]):
     """
 
     converged: bool
-    applied: tuple[OpT, ...] = ()
-    failed: tuple[Failure[OpT], ...] = ()
-    pending: tuple[OpT, ...] = ()
+    applied: tuple[OpT_co, ...] = ()
+    failed: tuple[Failure[OpT_co], ...] = ()
+    pending: tuple[OpT_co, ...] = ()
     waiting: tuple[Waiting, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
     last_applied: Ownership = field(factory=Ownership)

@@ -173,6 +173,9 @@ class FlatSource(ABC, Generic[DesiredT]):
     def _opened(self, directory: str, fd: int) -> None:
         """A directory was opened; in a thread."""
 
+    def _tidy(self, locations: Sequence[Location]) -> None:
+        """Let go of what is needed no more, now that these files are read; in a thread."""
+
     def _watch_pins(self) -> None:
         """Watch what was opened before anybody listened."""
         for directory, fd in self._files().pins.items():
@@ -195,6 +198,8 @@ class FlatSource(ABC, Generic[DesiredT]):
         known = keys is self._keys
         locations = self._locations if known else [self._locate(key) for key in keys]
         self._check_scope()
+        if not known:
+            self._tidy(locations)
         tree = self._files()
         raw = self._read_files(locations)
         same = known and raw == self._raw and not tree.replaced

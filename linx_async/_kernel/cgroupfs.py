@@ -99,7 +99,7 @@ def mount_of(path: str) -> Mount:
 
 
 def _visible(mount: CgroupMount) -> os.stat_result | None:
-    """The status of what is at a mount point; None where another mount hides it, or the way to it."""
+    """The status of a mount point; None where another mount hides it, or the way to it."""
     try:
         status = os.stat(mount.point)
     except (OSError, ValueError):

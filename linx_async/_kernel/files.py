@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
@@ -259,11 +259,6 @@ class Tree:
         self._pins[directory] = fd
         return fd
 
-    def keep(self, directories: Collection[str]) -> None:
-        """Close all directories but these."""
-        for directory in self._pins.keys() - set(directories):
-            self.forget(directory)
-
     def forget(self, directory: str) -> None:
         """Close a directory; the next use opens it by its name."""
         fd = self._pins.pop(directory, None)
@@ -272,7 +267,8 @@ class Tree:
 
     def close(self) -> None:
         """Close all directories."""
-        self.keep(())
+        for directory in list(self._pins):
+            self.forget(directory)
 
 
 def listing(root: str, below: str = "") -> Iterator[Location]:

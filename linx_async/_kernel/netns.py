@@ -21,6 +21,7 @@ __all__ = ["NetworkNamespace", "Target", "namespace_of"]
 T = TypeVar("T")
 
 _DIRECTORY = Path("/run/netns")
+_HIGHEST_PID = 2**31 - 1
 
 
 @frozen
@@ -40,6 +41,22 @@ class NetworkNamespace:
     value: str = ""
     _pidfd: int = field(default=-1, eq=False, repr=False)
 
+    def __attrs_post_init__(self) -> None:
+        match self.kind:
+            case "here" if not self.value:
+                return
+            case "pid" if self._pidfd >= 0:
+                return
+            case "path" if _is_encodable(self.value) and self.value.startswith("/"):
+                return
+            case "name" if _is_encodable(self.value) and _is_component(self.value):
+                return
+        form = {
+            "path": "namespace path: expected an absolute path",
+            "name": "namespace name: expected one path component",
+        }.get(self.kind, f"{self.kind}: expected a scope made with here, of_pid, at_path or named")
+        raise DesiredStateError(f"{form}, got {self.value!r}")
+
     @classmethod
     def here(cls) -> NetworkNamespace:
         """The namespaces of this process."""
@@ -52,13 +69,16 @@ class NetworkNamespace:
         Raises:
             DesiredStateError: Not a pid.
             ScopeGone: There is no such process.
+            SourceError: It cannot be pinned: a thread's id, or no descriptor is left.
         """
-        if type(pid) is not int or pid <= 0:
-            raise DesiredStateError(f"pid: expected a positive integer, got {pid!r}")
+        if type(pid) is not int or not 0 < pid <= _HIGHEST_PID:
+            raise DesiredStateError(f"pid: expected 1 to {_HIGHEST_PID}, got {pid!r}")
         try:
             pidfd = os.pidfd_open(pid)
-        except OSError as error:
+        except ProcessLookupError as error:
             raise ScopeGone(f"pid {pid}: {error.strerror}") from error
+        except OSError as error:
+            raise SourceError(f"pid {pid}: cannot be pinned: {error.strerror}") from error
         namespace = cls("pid", str(pid), pidfd)
         weakref.finalize(namespace, os.close, pidfd)
         return namespace
@@ -70,10 +90,7 @@ class NetworkNamespace:
         Raises:
             DesiredStateError: Not an absolute path.
         """
-        text = os.fspath(path)
-        if not isinstance(text, str) or not text.startswith("/") or "\0" in text:
-            raise DesiredStateError(f"namespace path: expected an absolute path, got {path!r}")
-        return cls("path", text)
+        return cls("path", str(path) if isinstance(path, os.PathLike) else path)
 
     @classmethod
     def named(cls, name: str) -> NetworkNamespace:
@@ -82,13 +99,6 @@ class NetworkNamespace:
         Raises:
             DesiredStateError: Not a name.
         """
-        if (
-            not isinstance(name, str)
-            or not name
-            or name in {".", ".."}
-            or any(c in name for c in "/\0")
-        ):
-            raise DesiredStateError(f"namespace name: expected one path component, got {name!r}")
         return cls("name", name)
 
     @property
@@ -128,9 +138,10 @@ class NetworkNamespace:
         except BaseException:
             close_all(opened)
             raise
+        net = os.fstat(opened["net"])
         shared = [kind for kind, fd in opened.items() if is_ours(fd, kind)]
         close_all({kind: opened.pop(kind) for kind in shared})
-        return Target(self, opened)
+        return Target(self, opened, (net.st_dev, net.st_ino))
 
     def check_process(self) -> None:
         """Make sure that the pinned process is still there; nothing where there is none.
@@ -178,6 +189,17 @@ def namespace_of(scope: NetworkNamespace | str | int | os.PathLike[str] | None) 
     raise DesiredStateError(f"scope: expected a pid, a name, a path or None, got {scope!r}")
 
 
+def _is_encodable(text: object) -> bool:
+    try:
+        return isinstance(text, str) and b"\0" not in text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+
+
+def _is_component(name: str) -> bool:
+    return bool(name) and name not in {".", ".."} and "/" not in name
+
+
 @define(eq=False)
 class Target:
     """A pinned scope: descriptors of those of its namespaces that are not ours.
@@ -189,6 +211,7 @@ class Target:
 
     namespace: NetworkNamespace
     _fds: dict[str, int]
+    _inode: tuple[int, int] | None = None
     identity: str = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -203,10 +226,6 @@ class Target:
         """Which of its namespaces (`net`, `uts`, `ipc`) are not ours."""
         return frozenset(self._fds)
 
-    def covers(self, kind: str) -> bool:
-        """Whether that kind of namespace belongs to the scope."""
-        return kind == "net" or self.namespace.kind in {"here", "pid"}
-
     def call(self, function: Callable[[], T]) -> T:
         """Call a function inside the namespaces. Blocks: call it in a thread.
 
@@ -214,13 +233,16 @@ class Target:
         so no thread that lives on changes its namespace.
 
         Raises:
-            SourceError: They may not be entered.
+            SourceError: They may not be entered, or no thread could be made.
         """
         if not self._fds:
             return function()
         visit = _Visit[T](self, function)
         thread = threading.Thread(target=visit.run, name=f"linx-async {self.namespace}")
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as error:  # a limit on processes or memory (pthread_create(3))
+            raise SourceError(f"{self.namespace}: cannot be entered: {error}") from error
         thread.join()
         return visit.outcome()
 
@@ -242,13 +264,12 @@ class Target:
             ScopeGone: The process ended, or the name leads elsewhere now.
         """
         self.namespace.check_process()
-        if self.namespace.kind in {"path", "name"} and "net" in self._fds:
+        if self.namespace.kind in {"path", "name"}:
             try:
                 now = self.namespace.path.stat()
             except OSError as error:
                 raise ScopeGone(f"{self.namespace}: {error.strerror}") from error
-            then = os.fstat(self._fds["net"])
-            if (now.st_dev, now.st_ino) != (then.st_dev, then.st_ino):
+            if (now.st_dev, now.st_ino) != self._inode:
                 raise ScopeGone(f"{self.namespace}: it was replaced by another namespace")
 
     def close(self) -> None:

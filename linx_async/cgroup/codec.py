@@ -151,7 +151,7 @@ def same(key: str, text: str, value: str) -> bool:
         return True
     if key.startswith("cpuset."):
         return same_ranges(",".join(text.replace(",", " ").split()), value)
-    if _is_keyed(text) or _is_keyed(value):
+    if _is_keyed(key, text) or _is_keyed(key, value):
         return _same_lines(key, text, value)
     wanted, found = text.split(), value.split()
     if key == "cpu.max" and len(wanted) == 1:
@@ -161,28 +161,30 @@ def same(key: str, text: str, value: str) -> bool:
     return all(map(lambda one, other: _same_scalar(key, one, other), wanted, found))
 
 
-def _is_keyed(text: str) -> bool:
+def _is_keyed(key: str, text: str) -> bool:
     """Whether it has lines of their own names: `8:0 rbps=1`, `default 100`."""
+    if key.startswith("cpuset."):
+        return False
     first = text.split("\n", 1)[0].split()
     return len(first) >= 2 and number(first[0]) is None and first[0] != _MAX
 
 
 def _same_lines(key: str, text: str, value: str) -> bool:
-    found = _lines(value)
+    found = _lines(key, value)
     return all(
         _same_scalar(f"{key} {field}".rstrip(), wanted, _said(found, name, field))
-        for name, fields in _lines(text).items()
+        for name, fields in _lines(key, text).items()
         for field, wanted in fields.items()
     )
 
 
-def _lines(text: str) -> dict[str, dict[str, str]]:
+def _lines(key: str, text: str) -> dict[str, dict[str, str]]:
     """`8:0 rbps=1 wbps=max` as {'8:0': {'rbps': '1', …}}, `default 100` as {'default': {'': …}}.
 
     A lone `100` is the default too.
     """
     found: dict[str, dict[str, str]] = {}
-    for line in text.splitlines() if _is_keyed(text) else [f"default {text}"]:
+    for line in text.splitlines() if _is_keyed(key, text) else [f"default {text}"]:
         name, *fields = line.split() or [""]
         for item in fields:
             field, equals, inner = item.partition("=")
@@ -208,7 +210,7 @@ def _same_scalar(what: str, wanted: str, found: str) -> bool:
 
 
 def _is_endless(key: str, found: str) -> bool:
-    """hugetlb shows the largest number, in pages, until somebody writes it."""
+    """Until somebody writes it, hugetlb shows the largest number, in pages."""
     return key.startswith("hugetlb.") and number(found) == _LONG_MAX // PAGE_SIZE * PAGE_SIZE
 
 
@@ -233,24 +235,24 @@ def _page(key: str) -> int | None:
     return PAGE_SIZE if is_size else None
 
 
-def undo(_key: str, ours: str | None, original: str) -> str:
+def undo(key: str, ours: str | None, original: str) -> str:
     """What to write to put the original back: where a file has lines, those that we wrote."""
-    if ours is None or not (_is_keyed(ours) or _is_keyed(original)):
+    if ours is None or not (_is_keyed(key, ours) or _is_keyed(key, original)):
         return original
-    before = _lines(original)
+    before = _lines(key, original)
     return _text(
         {
             name: {field: _said(before, name, field) for field in fields}
-            for name, fields in _lines(ours).items()
+            for name, fields in _lines(key, ours).items()
         }
     )
 
 
 def left_out(key: str, ours: str, text: str, value: str) -> str:
     """The lines, and fields, that we wrote, that a new text leaves out, and that are still ours."""
-    if not _is_keyed(ours):
+    if not _is_keyed(key, ours):
         return ""
-    still, found = _lines(text), _lines(value)
+    still, found = _lines(key, text), _lines(key, value)
     left = {
         name: {
             field: wanted
@@ -258,7 +260,7 @@ def left_out(key: str, ours: str, text: str, value: str) -> str:
             if field not in still.get(name, {})
             and _same_scalar(f"{key} {field}".rstrip(), wanted, _said(found, name, field))
         }
-        for name, fields in _lines(ours).items()
+        for name, fields in _lines(key, ours).items()
     }
     return _text({name: fields for name, fields in left.items() if fields})
 

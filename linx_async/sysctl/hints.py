@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -134,6 +134,11 @@ class Subscription:
     def watch(self, directory: str, fd: int) -> None:
         """Watch a directory that was opened; in a thread."""
         self._watches.add(duplicate(fd), directory, Mask.MODIFY)
+
+    def keep(self, directories: Set[str]) -> None:
+        """Watch these directories alone, of those that are watched; in a thread."""
+        for label in self._watches.labels() - directories:
+            self._watches.discard(label)
 
     async def take_changes(self) -> None:
         """Turn what inotify says into hints, for ever."""

@@ -10,6 +10,7 @@ from typing import ClassVar
 from anyio import to_thread
 
 from .._core.errors import DesiredStateError, OpError
+from .._core.groups import uninterrupted
 from .._core.model import Hint, Outcome
 from .._flat.diff import FlatOp, Vocabulary
 from .._flat.source import FlatSource, Writer
@@ -23,6 +24,9 @@ from .keys import interface_of, location, namespace_kind
 __all__ = ["ROOT", "Scope", "Source", "check_scope", "in_scope", "refusal", "unreadable"]
 
 ROOT = "/proc/sys"
+
+_OF_THE_THREAD = ("net/mptcp", "net/rds", "net/sctp", "net/vsock")
+"""Directories whose handlers look at the thread after all, some of them until Linux 6.13."""
 
 Scope = NetworkNamespace | str | int | None
 """Where: None is here, an int a pid, text a network namespace's name, or its path with a slash."""
@@ -61,6 +65,10 @@ def unreadable(key: str, number: int) -> str | OpError:
             return "not there: its module is not loaded, or the name is misspelt"
         case errno.EACCES | errno.EPERM:
             return OpError(key, number, "cannot be read: it triggers something, or is not for us")
+        case errno.EIO if key.endswith("stable_secret"):
+            # net/ipv6/addrconf.c, addrconf_sysctl_stable_secret
+            message = "has no value yet, or can have none; one that was written once can be kept"
+            return OpError(key, number, message)
     return OpError(key, number, "cannot be read")
 
 
@@ -74,7 +82,7 @@ def refusal(key: str, text: str, number: int | None) -> OpError:
         case errno.EROFS:
             message = "/proc/sys is mounted read-only here"
         case errno.ENOENT | errno.ENODEV:
-            message = "went away meanwhile"
+            message = f"went away meanwhile, or there is no {text!r} to choose"
         case _:
             message = f"cannot be set to {text!r}"
     return OpError(key, number, message)
@@ -118,6 +126,8 @@ class Source(FlatSource[DesiredLike]):
     @asynccontextmanager
     async def subscribe(self) -> AsyncGenerator[AsyncIterator[Hint], None]:
         """A stream of hints on the keys that the last observation, or `follow`, named."""
+        if self._subscription is not None:
+            raise RuntimeError(f"{self.name}: has a subscription; give each a source of its own")
         async with subscription(self._entered()) as live:
             self._subscription = live
             self._forget_reading()
@@ -130,7 +140,7 @@ class Source(FlatSource[DesiredLike]):
     async def follow(self, keys: Sequence[str]) -> None:
         """Subscribe to hints on keys, without reading them: for a subscription without a loop."""
         await self._watch(keys)
-        await to_thread.run_sync(self._pin)
+        await uninterrupted(lambda: to_thread.run_sync(self._pin))
 
     def _settings(self, desired: DesiredLike) -> Mapping[str, str]:
         return Desired.of(desired).settings
@@ -151,6 +161,7 @@ class Source(FlatSource[DesiredLike]):
         if self._target is not None:
             self._target.close()
         self._target = self._tree = None
+        self._to_watch = frozenset()
 
     def _opened(self, directory: str, fd: int) -> None:
         if self._subscription is not None:
@@ -173,6 +184,13 @@ class Source(FlatSource[DesiredLike]):
                 # Not there yet: the link's appearance is announced, the rest is resync's.
                 continue
 
+    def _tidy(self, locations: Sequence[Location]) -> None:
+        needed = self._to_watch.union(directory for directory, _ in locations)
+        for directory in self._files().pins.keys() - needed:
+            self._files().forget(directory)
+        if self._subscription is not None:
+            self._subscription.keep(needed)
+
     def _locate(self, key: str) -> Location:
         return location(key)
 
@@ -193,11 +211,17 @@ class Source(FlatSource[DesiredLike]):
             return self._entered().call(lambda: write(batch))
         return write(batch)
 
+    def _pieces(self, _key: str, text: str) -> list[bytes]:
+        # Nothing would be written, and change nothing; a newline is the empty text.
+        return [text.encode("utf-8", "surrogateescape") or b"\n"]
+
     def _must_enter(self, locations: Sequence[Location]) -> bool:
-        """Whether the files are looked up for the calling thread's namespaces.
+        """Whether the files show what the calling thread's namespaces have.
 
         What lies in a directory below /proc/sys/net is bound to the namespace that the directory
         was opened in.
         """
-        foreign = self._entered().foreign
-        return bool(foreign) and any(not directory.startswith("net/") for directory, _ in locations)
+        return bool(self._entered().foreign) and any(
+            not directory.startswith("net/") or directory.startswith(_OF_THE_THREAD)
+            for directory, _ in locations
+        )

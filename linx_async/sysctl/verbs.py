@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from anyio import to_thread
 
-from .._core.errors import OpError
+from .._core.errors import DesiredStateError, OpError
 from .._core.model import Hint, Report
 from .._core.ownership import Ownership
 from .._core.reconcile import reconcile as reconcile_source
@@ -16,7 +16,7 @@ from .._core.store import Store
 from .._flat.diff import FlatOp
 from .._flat.observed import Observed
 from .._flat.values import stripped
-from .._kernel.files import listing, read_below, write_below
+from .._kernel.files import Location, listing, read_below, write_below
 from .._kernel.netns import namespace_of
 from .codec import Value, decoded, text_of
 from .desired import Desired, DesiredLike
@@ -128,8 +128,11 @@ async def write(key: str, value: Value, *, scope: Scope = None) -> None:
 
     def work() -> None:
         try:
-            write_below(ROOT, location(name), text.encode("utf-8", "surrogateescape"))
+            # Nothing would be written, and change nothing; a newline is the empty text.
+            write_below(ROOT, location(name), text.encode("utf-8", "surrogateescape") or b"\n")
         except OSError as error:
+            if error.errno is None:
+                raise OpError(name, None, str(error)) from error
             raise refusal(name, text, error.errno) from error
 
     await _within(scope, work, name)
@@ -138,7 +141,8 @@ async def write(key: str, value: Value, *, scope: Scope = None) -> None:
 async def list_keys(below: str = "", *, scope: Scope = None) -> tuple[str, ...]:
     """The keys that there are, in order: all, or those below a prefix like `net.ipv4.conf`.
 
-    Directories that may not be searched are left out, and so is what is not of the scope.
+    Directories that may not be searched are left out, and so is what is not of the scope, or could
+    not be declared (an interface's name may have a `*` in it).
 
     Raises:
         DesiredStateError: It is no prefix.
@@ -146,16 +150,23 @@ async def list_keys(below: str = "", *, scope: Scope = None) -> tuple[str, ...]:
         SourceError: The scope cannot be reached.
     """
     directory = directory_of(below)
+    namespace = namespace_of(scope)
 
-    def work() -> list[str]:
+    def work() -> tuple[str, ...]:
         try:
-            return [key_at(found) for found in listing(ROOT, directory)]
+            keys = map(_key_of, listing(ROOT, directory))
+            return tuple(key for key in keys if key and in_scope(namespace, key))
         except OSError as error:
             raise OpError(below, error.errno, "cannot be listed") from error
 
-    found = await _within(scope, work)
-    namespace = namespace_of(scope)
-    return tuple(key for key in found if in_scope(namespace, key))
+    return await _within(namespace, work)
+
+
+def _key_of(place: Location) -> str | None:
+    try:
+        return normalized(key_at(place))
+    except DesiredStateError:
+        return None
 
 
 async def _within(scope: Scope, work: Callable[[], T], *keys: str) -> T:
