@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Protocol, Self, cast
+from typing import Protocol, Self, cast
 
 from anyio.lowlevel import checkpoint
 from attrs import frozen
@@ -60,9 +60,9 @@ class Remove:
     key: str
     requires: frozenset[str] = frozenset()
 
-    verb: ClassVar[Verb] = Verb.DELETE
-    original: ClassVar[None] = None
-    claim: ClassVar[None] = None
+    verb = Verb.DELETE
+    original = None
+    claim = None
 
     def __str__(self) -> str:
         return f"remove {self.key}"
@@ -75,9 +75,9 @@ class Restore:
     key: str
     original: str
 
-    verb: ClassVar[Verb] = Verb.REVERT
-    claim: ClassVar[None] = None
-    requires: ClassVar[frozenset[str]] = frozenset()
+    verb = Verb.REVERT
+    claim = None
+    requires = frozenset[str]()
 
     def __str__(self) -> str:
         return f"restore {self.key} = {self.original}"
@@ -89,10 +89,10 @@ class Forget:
 
     key: str
 
-    verb: ClassVar[Verb] = Verb.RELEASE
-    original: ClassVar[None] = None
-    claim: ClassVar[None] = None
-    requires: ClassVar[frozenset[str]] = frozenset()
+    verb = Verb.RELEASE
+    original = None
+    claim = None
+    requires = frozenset[str]()
 
     def __str__(self) -> str:
         return f"forget {self.key}"

@@ -26,12 +26,12 @@ class Orders:
         self.stopping = False
         self._interval = interval
         self._debounce = debounce
-        self._forced = False
         self._wake = Event()
         self.start()
 
     def start(self) -> None:
-        """The loop begins to run: what was due before is not any more."""
+        """The loop begins to run: what was due or wanted before is not any more."""
+        self._forced = False
         self.pace = Pace(self._interval, self._debounce)
 
     def hinted(self, hint: Hint) -> None:

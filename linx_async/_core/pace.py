@@ -70,6 +70,7 @@ class Pace:
       write may itself cause a hint.
     - A key that has to be set again and again (in passes in a row, or within milliseconds) is held
       back twice as long each time. Hints on other keys are not.
+    - A hint that may concern any key, lost ones too, waits as long as the key that waits longest.
 
     Args:
         interval: Seconds between resyncs; math.inf for none.

@@ -244,7 +244,10 @@ class FlatSource(ABC, Generic[DesiredT]):
             if error.errno is None:
                 outcome = Outcome(error=OpError(op.key, None, str(error)), unknown=True)
             else:
-                outcome = Outcome(error=self._refused(op.key, op.text, error.errno))
+                # Of several writes, those before the refused one were taken.
+                partly = len(self._pieces(op.key, op.text)) > 1
+                refusal = self._refused(op.key, op.text, error.errno)
+                outcome = Outcome(error=refusal, unknown=partly)
         return evolve(outcome, duration=time.perf_counter() - began)
 
     def _settle(self, op: WriteValue, stop: threading.Event) -> Outcome:
@@ -258,7 +261,10 @@ class FlatSource(ABC, Generic[DesiredT]):
         again = None if stop.is_set() else self._write_once(op)
         if again == back and (back != op.was or close_enough(op.text, back)):
             return Outcome(settled=back)
-        message = f"was written, and reads {back!r}: somebody else sets it, or it does not stick"
+        message = (
+            f"was written, and reads {back!r}: somebody else sets it, it does not stick, or the "
+            "kernel spells it so"
+        )
         return Outcome(error=OpError(op.key, None, message), unknown=True, settled=op.text)
 
     def _means(self, op: WriteValue, value: str) -> bool:

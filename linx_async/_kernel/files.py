@@ -17,6 +17,7 @@ __all__ = [
     "Tree",
     "duplicate",
     "entries",
+    "inode_of",
     "listing",
     "make_directory",
     "pin_file",
@@ -107,6 +108,11 @@ def entries(root: str, directory: str) -> tuple[list[str], list[str]]:
     found = sorted(os.scandir(os.path.join(root, directory)), key=lambda entry: entry.name)
     directories = [entry.name for entry in found if entry.is_dir(follow_symlinks=False)]
     return directories, [entry.name for entry in found if entry.name not in set(directories)]
+
+
+def inode_of(root: str, directory: str) -> int:
+    """The inode number of a directory: another one of the same name has another."""
+    return os.stat(os.path.join(root, directory)).st_ino
 
 
 def pin_file(root: str, location: Location) -> int:
@@ -242,7 +248,7 @@ class Tree:
         except OSError:
             self.forget(directory)
             return False
-        if os.path.sameopenfile(before, fresh):
+        if _is_same(before, fresh):
             os.close(fresh)
             return False
         self.forget(directory)
@@ -269,6 +275,14 @@ class Tree:
         """Close all directories."""
         for directory in list(self._pins):
             self.forget(directory)
+
+
+def _is_same(one: int, other: int) -> bool:
+    try:
+        return os.path.sameopenfile(one, other)
+    except OSError:
+        # Even fstat(2) fails on a sysctl directory that was unregistered (proc_sys_getattr).
+        return False
 
 
 def listing(root: str, below: str = "") -> Iterator[Location]:

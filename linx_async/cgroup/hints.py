@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import anyio
+from anyio import to_thread
 from attrs import field, frozen
 
-from .._core.groups import ungrouped
+from .._core.groups import ungrouped, uninterrupted
 from .._core.hints import HintQueue
 from .._core.model import Hint
 from .._kernel.files import duplicate
@@ -68,20 +70,40 @@ class Subscription:
         self.hints = HintQueue()
         self.interest = Interest()
         self._watches = watches
+        self._look: Callable[[], None] | None = None
+        self._looking = anyio.Lock()
 
     def watch(self, directory: str, fd: int) -> None:
         """Watch a directory that was opened; in a thread."""
         self._watches.add(duplicate(fd), directory, Mask.MODIFY | _COMES_OR_GOES)
 
+    async def follow_down(self, look: Callable[[], None]) -> None:
+        """Look for the cgroup now, and again when one on the way to it comes or goes.
+
+        Args:
+            look: Opens the way down to the cgroup; in a thread.
+        """
+        self._look = look
+        await self._look_down()
+
     async def take_changes(self) -> None:
         """Turn what inotify says into hints, for ever."""
         async for change in self._watches:
             if isinstance(change, Lost):
+                await self._look_down()
                 self.hints.put(Hint("the inotify queue overflowed", lost=True))
                 continue
             hint = self.interest.hint(change)
-            if hint is not None:
-                self.hints.put(hint)
+            if hint is None:
+                continue
+            if change.mask & _COMES_OR_GOES:
+                await self._look_down()
+            self.hints.put(hint)
+
+    async def _look_down(self) -> None:
+        if self._look is not None:
+            async with self._looking:
+                await uninterrupted(partial(to_thread.run_sync, self._look))
 
 
 @asynccontextmanager

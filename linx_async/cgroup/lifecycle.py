@@ -15,6 +15,7 @@ from .._flat.values import stripped
 from .._kernel.cgroupfs import mount_of
 from .._kernel.files import (
     entries,
+    inode_of,
     make_directory,
     pin_file,
     read_below,
@@ -93,16 +94,21 @@ async def destroy(path: str, *, recursive: bool = False) -> None:
         SourceError: There is no cgroup v2.
     """
 
-    def work(root: str, cgroup: str) -> None:
+    def remove(root: str, cgroup: str, name: str) -> None:
         if recursive:
             for child in entries(root, cgroup)[0]:
-                work(root, f"{cgroup}/{child}")
+                remove(root, f"{cgroup}/{child}", f"{name}/{child}")
         try:
             remove_directory(root, cgroup)
         except OSError as error:
             if error.errno == errno.EBUSY:
-                raise OpError(path, error.errno, _what_keeps(root, cgroup)) from error
+                raise OpError(name, error.errno, _what_keeps(root, cgroup)) from error
             raise
+
+    def work(root: str, cgroup: str) -> None:
+        if not cgroup:
+            raise OpError(path, errno.EBUSY, "it is the root of the mount")
+        remove(root, cgroup, path.rstrip("/"))
 
     await _at(path, work, _DESTROY)
 
@@ -207,17 +213,22 @@ async def stats(path: str) -> Mapping[str, Statistic]:
 
 
 async def _set_frozen(path: str, *, frozen: bool) -> None:
-    def write(root: str, cgroup: str) -> None:
-        write_below(root, (cgroup, "cgroup.freeze"), str(int(frozen)).encode())
-
-    def is_done(root: str, cgroup: str) -> bool:
-        words = read_below(root, (cgroup, "cgroup.events")).split()
-        return words[words.index(b"frozen") + 1] == str(int(frozen)).encode()
-
     async with watching() as watches:
-        pin = await _at(path, lambda root, cgroup: pin_file(root, (cgroup, "cgroup.events")), {})
-        watches.add(pin, path, Mask.MODIFY)
-        await _at(path, write, {})
+
+        def begin(root: str, cgroup: str) -> int:
+            # Handed over in this thread: what a cancelled wait leaves behind would stay open.
+            watches.add(pin_file(root, (cgroup, "cgroup.events")), path, Mask.MODIFY)
+            inode = inode_of(root, cgroup)
+            write_below(root, (cgroup, "cgroup.freeze"), str(int(frozen)).encode())
+            return inode
+
+        def is_done(root: str, cgroup: str) -> bool:
+            lines = read_below(root, (cgroup, "cgroup.events")).splitlines()
+            if inode_of(root, cgroup) != inode:
+                raise OSError(errno.ENODEV, "another cgroup of the same name")
+            return f"frozen {frozen:d}".encode() in lines
+
+        inode = await _at(path, begin, _FREEZE)
         while not await _at(path, is_done, {}):
             with anyio.move_on_after(_LOOK_AGAIN):
                 await anext(watches)
@@ -233,8 +244,10 @@ _DESTROY = {errno.EPERM: "it cannot be removed", errno.EINVAL: "it cannot be rem
 _ADD = {
     errno.ESRCH: "there is no such process",
     errno.EBUSY: "controllers are enabled for the cgroups below: use one of those",
+    errno.EINVAL: "it is a thread of the kernel, which stays where it is, or no pid at all",
     errno.EOPNOTSUPP: "it is threaded, or below a threaded one that is not valid",
 }
+_FREEZE = {errno.ENOENT: "there is no such cgroup, or it is the root, which cannot be frozen"}
 _ENABLE = {
     errno.EINVAL: "there is no such controller",
     errno.ENOENT: "not delegated to this cgroup, or held by cgroup v1",

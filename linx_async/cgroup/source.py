@@ -65,8 +65,8 @@ class Source(FlatSource[DesiredLike]):
         async with subscription() as live:
             self._subscription = live
             self._forget_reading()
-            await to_thread.run_sync(self._watch_pins)
             try:
+                await to_thread.run_sync(self._watch_pins)
                 yield live.hints
             finally:
                 self._subscription = None
@@ -74,7 +74,8 @@ class Source(FlatSource[DesiredLike]):
     async def follow(self, keys: Sequence[str]) -> None:
         """Subscribe to hints on limits, without reading them: for a subscription without a loop."""
         await self._watch(keys)
-        await to_thread.run_sync(self._check_scope)
+        if self._subscription is not None:
+            await self._subscription.follow_down(self._check_scope)
 
     def _settings(self, desired: DesiredLike) -> Mapping[str, str]:
         return Desired.of(desired).settings

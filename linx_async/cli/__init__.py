@@ -6,8 +6,6 @@ import sys
 
 __all__ = ["main"]
 
-_EXTRA = frozenset({"click", "rich"})
-
 
 def main() -> None:
     """Run the command with the arguments of this process, and exit.
@@ -18,7 +16,7 @@ def main() -> None:
         from .commands import linx
         from .entry import exit_code
     except ModuleNotFoundError as error:
-        if error.name not in _EXTRA:
+        if error.name != "click":
             raise
-        sys.exit(f"linx: {error.name} is not installed: pip install 'linx-async[cli]'")
+        sys.exit("linx: click is not installed: pip install 'linx-async[cli]'")
     sys.exit(exit_code(linx))

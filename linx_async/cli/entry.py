@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import sys
 
@@ -12,10 +13,10 @@ import click
 from .._core.errors import LinxError
 from .output import complain
 
-__all__ = ["CHANGES", "CONVERGED", "ERROR", "exit_code"]
+__all__ = ["CHANGES", "CONVERGED", "ERROR", "INTERRUPTED", "exit_code"]
 
 CONVERGED, ERROR, CHANGES = 0, 1, 2
-_INTERRUPTED = 130
+INTERRUPTED = 130
 
 
 def exit_code(command: click.Command) -> int:
@@ -24,6 +25,8 @@ def exit_code(command: click.Command) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # Some terminals lack some characters; that is no reason to fail.
             stream.reconfigure(errors="backslashreplace")
+    # What the library logs is told by the command in its own words.
+    logging.getLogger("linx_async").addHandler(logging.NullHandler())
     try:
         code = _guarded(command)
         if sys.stdout is not None:
@@ -49,7 +52,7 @@ def _guarded(command: click.Command) -> int:
         return ERROR
     except (click.Abort, KeyboardInterrupt):
         complain("interrupted")
-        return _INTERRUPTED
+        return INTERRUPTED
     except LinxError as error:
         complain(str(error))
         return ERROR

@@ -56,10 +56,10 @@ class Story:
         self._converged = outcome.converged
         return events
 
-    def crashed(self, error: Exception) -> Event:
-        """The loop crashed, and starts again."""
+    def crashed(self, error: Exception) -> list[Event]:
+        """The loop crashed, and starts again; a crash in a row for the same reason is no news."""
         self._converged = False
-        return Event("restart", self.part, f"crashed, and starts again: {error}")
+        return self._new([Event("restart", self.part, f"crashed, and starts again: {error}")])
 
     def _applied(self, report: Report[Any]) -> Iterator[Event]:
         common = {"trigger": report.trigger.value, "pass_ms": round(report.duration * 1e3, 3)}

@@ -9,6 +9,7 @@ from attrs import frozen
 
 from .._core.errors import OpError, errno_name
 from .._core.model import Conflict, Op, Plan, Report, Verb, Waiting
+from .._flat.ops import shown
 from ..config import Part
 
 __all__ = ["PartResult", "op_fields", "past"]
@@ -107,5 +108,9 @@ def error_fields(error: OpError) -> Mapping[str, Any]:
 
 def past(op: Op) -> str:
     """The human line of an op that was done: what was there is there no more."""
-    before, is_, after = str(op).rpartition(" (is ")
-    return f"{before} (was {after}" if is_ else str(op)
+    was = getattr(op, "was", None)
+    if was is None:
+        return str(op)
+    now = f" (is {shown(was)}"
+    before, found, after = str(op).rpartition(now)
+    return f"{before}{now.replace('is', 'was', 1)}{after}" if found else str(op)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from attrs import asdict, frozen
+from attrs import frozen
 
 from .._core.model import Op, Verb
 from ..config import Problem
-from .output import complain, counted, say, shade, show_json
+from .output import complain, counted, say, shade
+from .passes import Passes
 from .results import PartResult, past
 
-__all__ = ["APPLY", "PLAN", "Words", "results_json", "show_results"]
+__all__ = ["APPLY", "PLAN", "Words", "problems_json", "results_json", "show_results"]
 
+_PROBLEM = ("file", "line", "column", "section", "key", "message")
 _COLOURS = {Verb.DELETE: "red", Verb.REVERT: "yellow", Verb.RELEASE: "cyan"}
 
 
@@ -26,6 +28,8 @@ class Words:
         changes: What the changes are.
         releases: What the releases are.
         failed: What is said of what cannot be done.
+        converged: What is said of all where nothing is left to do.
+        otherwise: What is said of it where something is.
         done: Whether it was made.
     """
 
@@ -33,16 +37,20 @@ class Words:
     changes: str
     releases: str
     failed: str
+    converged: str
+    otherwise: str
     done: bool
 
 
-PLAN = Words("plan", "due", "to release", "will fail", done=False)
-APPLY = Words("apply", "made", "released", "failed", done=True)
+PLAN = Words("plan", "due", "to release", "will fail", "nothing to do", "", done=False)
+APPLY = Words("apply", "made", "released", "failed", "converged", "not converged", done=True)
 
 
-def show_results(words: Words, file: str, results: Sequence[PartResult]) -> None:
-    """Write them for people; errors go to standard error."""
-    for result in results:
+def show_results(words: Words, passes: Passes) -> None:
+    """Write what came of it for people; errors go to standard error."""
+    if passes.trouble:
+        complain(passes.trouble)
+    for result in passes.results:
         if result.error:
             complain(f"{result.part.name}: {result.error}")
             continue
@@ -51,21 +59,25 @@ def show_results(words: Words, file: str, results: Sequence[PartResult]) -> None
         say(f"{name}:" if lines else f"{name}: {shade('nothing to do', dim=True)}")
         for line in lines:
             say(f"  {line}")
-    say(f"{shade(file, bold=True)}: {_summary(words, results)}")
+    say(f"{shade(passes.config.file, bold=True)}: {_summary(words, passes)}")
 
 
-def results_json(
-    words: Words, file: str, results: Sequence[PartResult], problems: Sequence[Problem] = ()
-) -> dict[str, Any]:
-    """What `--json` writes: one object, whatever happened."""
-    converged = not problems and all(result.converged for result in results)
+def results_json(words: Words, passes: Passes) -> dict[str, Any]:
+    """What came of it, for `--json`."""
+    file = passes.config.file
+    problems = [Problem(file, passes.trouble)] if passes.trouble else []
     return {
         "command": words.command,
         "file": file,
-        "converged": converged,
-        "parts": [result.to_json() for result in results],
-        "errors": [asdict(problem, filter=lambda field, _: field.repr) for problem in problems],
+        "converged": not problems and all(result.converged for result in passes.results),
+        "parts": [result.to_json() for result in passes.results],
+        "errors": problems_json(problems),
     }
+
+
+def problems_json(problems: Iterable[Problem]) -> list[dict[str, Any]]:
+    """What is wrong with a file, for `--json`."""
+    return [{name: getattr(each, name) for name in _PROBLEM} for each in problems]
 
 
 def _lines(words: Words, result: PartResult) -> Iterator[str]:
@@ -85,7 +97,9 @@ def _told(words: Words, op: Op) -> str:
     return past(op) if words.done else str(op)
 
 
-def _summary(words: Words, results: Sequence[PartResult]) -> str:
+def _summary(words: Words, passes: Passes) -> str:
+    results = passes.results
+    errors = sum(bool(result.error) for result in results) + bool(passes.trouble)
     releases = sum(len(result.ops) - result.changes for result in results)
     counts = [
         (sum(result.changes for result in results), "change", words.changes),
@@ -94,11 +108,11 @@ def _summary(words: Words, results: Sequence[PartResult]) -> str:
         (sum(len(result.pending) for result in results), "key", "not tried"),
         (sum(len(result.waiting) for result in results), "key", "waiting"),
         (sum(len(result.conflicts) for result in results), "conflict", ""),
-        (sum(bool(result.error) for result in results), "error", ""),
+        (errors, "error", ""),
     ]
     told = ", ".join(
         f"{counted(number, thing)} {what}".rstrip() for number, thing, what in counts if number
     )
-    if all(result.converged for result in results):
-        return shade(f"converged{': ' if told else ''}{told}", "green")
-    return shade(f"not converged: {told}", "yellow")
+    converged = not errors and all(result.converged for result in results)
+    verdict = words.converged if converged else words.otherwise
+    return shade(": ".join(filter(None, [verdict, told])), "green" if converged else "yellow")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
-from collections.abc import AsyncIterator
 
 import anyio
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
+
+from .._core.groups import ungrouped
 
 __all__ = ["until_signal"]
 
@@ -37,11 +37,12 @@ async def until_signal(
                     # Nothing is lost: a record never says less than what is owned.
                     os._exit(128 + number)
                 came.append(number)
-                (end or working.cancel_scope.cancel)()
+                (end or working.cancel)()
 
-    async with anyio.create_task_group() as listening:
-        await listening.start(listen)
-        async with anyio.create_task_group() as working:
-            working.start_soon(work)
-        listening.cancel_scope.cancel()
+    with ungrouped():
+        async with anyio.create_task_group() as listening:
+            with anyio.CancelScope() as working:
+                await listening.start(listen)
+                await work()
+            listening.cancel_scope.cancel()
     return came[0] if came else None

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from contextlib import AbstractAsyncContextManager
 
-from .._core.errors import LinxError
+from attrs import frozen
+
+from .._core.errors import LinxError, StoreError
 from .._core.ownership import Ownership
 from .._core.reconcile import identity_of
 from .._core.store import FileStore, Record
@@ -13,7 +15,7 @@ from ..config import ConfigError, HostConfig, Part, Problem
 from ..config.host import part_named
 from ..config.problems import dotted
 
-__all__ = ["HostStore", "parts_to_keep"]
+__all__ = ["HostStore", "Keeping", "what_to_keep"]
 
 _OURS = "linx/"
 """Before each name, so that programs which embed the library keep records of their own."""
@@ -59,21 +61,38 @@ class HostStore:
         return found
 
 
-async def parts_to_keep(config: HostConfig, store: HostStore) -> list[Part]:
-    """The parts of the file, after those that have left it and of which something is owned still.
+@frozen
+class Keeping:
+    """What is to be kept.
+
+    Attributes:
+        parts: The parts of the file, after those that have left it and of which something is
+            owned still.
+        trouble: Why those are not known; empty where they are.
+    """
+
+    parts: tuple[Part, ...]
+    trouble: str = ""
+
+
+async def what_to_keep(config: HostConfig, store: HostStore) -> Keeping:
+    """The parts of a file, and what it has left behind.
 
     Raises:
         ConfigError: Two tables are one and the same scope.
-        StoreError: The records cannot be read.
     """
     await _refuse_twins(config)
+    try:
+        owned = await store.owned()
+    except StoreError as error:
+        return Keeping(config.parts, str(error))
     names = {part.name for part in config.parts}
     left = [
         part
-        for part, identity in await store.owned()
+        for part, identity in owned
         if part.name not in names and await _identity(part) in {identity, None}
     ]
-    return [*left, *config.parts]
+    return Keeping((*left, *config.parts))
 
 
 async def _refuse_twins(config: HostConfig) -> None:

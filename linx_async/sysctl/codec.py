@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from ipaddress import IPv6Address
 from typing import TypeAlias
 
 from .._core.errors import DesiredStateError
@@ -18,6 +19,7 @@ _TEXT = frozenset({"kernel.hostname", "kernel.domainname", "kernel.core_pattern"
 """Text where 010 and 8 are two things."""
 
 _DECIMALS = re.compile(r"-?[0-9]{1,20}(?:\s+-?[0-9]{1,20})*\Z", re.ASCII)
+_FASTOPEN_KEY = "net.ipv4.tcp_fastopen_key"
 _LONGEST = 4095
 """Bytes: a write takes less than a page (fs/proc/proc_sysctl.c gives the handler one buffer)."""
 
@@ -61,11 +63,29 @@ def _checked(key: str, text: str) -> str:
 def same(key: str, text: str, value: str) -> bool:
     """Whether a value that was read is what that text means.
 
-    Tabs and spaces between integers are the same, `0x10` is 16, and `0,1` is `0-1`.
+    Tabs and spaces between integers are the same, `0x10` is 16, and `0,1` is `0-1`; keys and
+    secrets are the same with all their zeros.
     """
     if text == value:
         return True
-    return key not in _TEXT and (same_numbers(text, value) or same_ranges(text, value))
+    if key in _TEXT:
+        return False
+    if key == _FASTOPEN_KEY:
+        return _groups(text) == _groups(value)
+    if key.endswith("stable_secret"):
+        return _address(text) == _address(value)
+    return same_numbers(text, value) or same_ranges(text, value)
+
+
+def _groups(text: str) -> list[str]:
+    return [group.lower().lstrip("0") for group in text.replace(",", "-").split("-")]
+
+
+def _address(text: str) -> IPv6Address | str:
+    try:
+        return IPv6Address(text)
+    except ValueError:
+        return text
 
 
 def decoded(key: str, value: str) -> int | str | tuple[int, ...]:

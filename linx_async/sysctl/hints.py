@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -135,7 +136,7 @@ class Subscription:
         """Watch a directory that was opened; in a thread."""
         self._watches.add(duplicate(fd), directory, Mask.MODIFY)
 
-    def keep(self, directories: Set[str]) -> None:
+    def keep(self, directories: AbstractSet[str]) -> None:
         """Watch these directories alone, of those that are watched; in a thread."""
         for label in self._watches.labels() - directories:
             self._watches.discard(label)

@@ -58,7 +58,7 @@ def rank(key: str) -> tuple[int, str]:
             level = 1
         case ("net", _, "conf" | "neigh", "default", _):
             level = 2
-        case (*_, "stable_secret"):
+        case (*_, "stable_secret" | "disable_ipv6"):
             level = 3
         case _:
             level = 4 if interface_of(key) else 0
@@ -98,8 +98,9 @@ def undo(key: str, _ours: str | None, original: str) -> str | None:
 def effects(key: str, text: str, others: Collection[str]) -> dict[str, str]:
     """What writing a text to a key does to the others: their values afterwards.
 
-    A value is empty where it cannot be told. An interface's key that was written before does not
-    follow its default any more, which nothing shows; it is told as if it did.
+    A value is empty where it cannot be told. An interface's key does not follow its default any
+    more when it was written, or came after the default was; nothing shows it, and it is told as if
+    it did.
     """
     found = {other: value for other, value in _named(key, text) if other in others}
     family, group, values = _spread(key, text)
@@ -145,6 +146,8 @@ def _causes_v6(key: str, name: str, leaf: str) -> set[str]:
     causes = set()
     if leaf in _SPREADS_V6 or (leaf == "force_forwarding" and name != "default"):
         causes.add(f"net.ipv6.conf.all.{leaf}")
+    if leaf == "mtu" and name != "default":
+        causes |= {"net.ipv6.conf.all.disable_ipv6", joined(*parts_of(key)[:-1], "disable_ipv6")}
     if leaf == "addr_gen_mode" and name != "default":
         causes.add("net.ipv6.conf.default.stable_secret")
         causes.add(joined(*parts_of(key)[:-1], "stable_secret"))
@@ -164,6 +167,10 @@ def _named(key: str, text: str) -> Iterator[tuple[str, str]]:
             yield "net.ipv4.conf.all.accept_redirects", "0" if number(text) else "1"
         case ("net", "ipv6", "conf", "all", leaf) if leaf in _SPREADS_V6:
             yield f"net.ipv6.conf.default.{leaf}", text
+        case ("net", "ipv6", "conf", name, "disable_ipv6") as parts if name not in _EVERYWHERE:
+            # net/ipv6/addrconf.c, addrconf_notify: what is up again has the link's MTU
+            if number(text) == 0:
+                yield joined(*parts[:-1], "mtu"), ""
         case ("net", "ipv6", "conf", name, "stable_secret") as parts if name not in _EVERYWHERE:
             yield joined(*parts[:-1], "addr_gen_mode"), _STABLE_PRIVACY
 
@@ -173,6 +180,8 @@ def _spread(key: str, text: str) -> tuple[str, str, dict[str, str]]:
     match parts_of(key):
         case _ if key in _IP_FORWARD:
             return "ipv4", "conf", {"forwarding": text}
+        case ("net", "ipv6", "conf", "all", "disable_ipv6") if number(text) == 0:
+            return "ipv6", "conf", {"disable_ipv6": text, "mtu": ""}
         case ("net", "ipv6", "conf", "all", leaf) if leaf in _SPREADS_V6 | {"force_forwarding"}:
             return "ipv6", "conf", {leaf: text}
         case ("net", "ipv6", "conf", "default", "stable_secret"):

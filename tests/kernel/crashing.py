@@ -6,6 +6,7 @@ It has one thread and all modules loaded, so that a fork is a quick start.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import math
 import os
@@ -19,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import trio  # noqa: F401 - loaded before the forks
 
 from linx_async import FileStore, Loop, Source, sysctl
 from linx_async._core import store
@@ -143,10 +143,12 @@ def write(order: dict[str, Any]) -> None:
         Path("/proc/sys", path).write_text(value, encoding="ascii")
 
 
+ORDERS: dict[str, Callable[[dict[str, Any]], Any]] = {"run": run, "read": read, "write": write}
+
+
 if __name__ == "__main__":
+    importlib.import_module("trio")  # which anyio else loads at each start
     unshare_this_process()
     for line in sys.stdin:
         asked = json.loads(line)
-        print(
-            json.dumps({"run": run, "read": read, "write": write}[asked["do"]](asked)), flush=True
-        )
+        print(json.dumps(ORDERS[asked["do"]](asked)), flush=True)

@@ -170,6 +170,21 @@ async def test_reconcile_ends_with_the_loop(how: str) -> None:
         gate.open()
 
 
+async def test_a_pass_that_a_loop_did_not_come_to_is_not_made_by_its_next_run() -> None:
+    source = FakeSource(Shelf())
+    loop = endless(source, {"a": "1"})
+    async with running(loop):
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await loop.reconcile()
+        loop.stop()
+    passes = source.passes
+    loop.pause()
+    async with running(loop):
+        await anyio.sleep(60)
+        assert source.passes == passes
+
+
 async def test_a_caller_of_reconcile_may_be_cancelled() -> None:
     source = FakeSource(Shelf())
     loop = endless(source, {"a": "1"})
@@ -312,6 +327,7 @@ async def test_reports_is_a_stream_of_reports_and_errors_and_ends_with_the_loop(
     source = FakeSource(Shelf())
     loop = endless(source, {"a": "1"}, monitor=False)
     seen: list[Told] = []
+    first: Report[Change] | None = None
 
     async def watch(*, task_status: anyio.abc.TaskStatus[None]) -> None:
         async with loop.reports() as reports:

@@ -173,26 +173,19 @@ async def test_under_a_supervisor_one_that_crashes_hurts_no_other_in_the_group()
         assert supervisor.restarts >= 5
 
 
-async def test_a_loop_may_be_made_outside_of_any_event_loop_and_run_in_several() -> None:
+def test_a_loop_may_be_made_outside_of_any_event_loop_and_run_in_several() -> None:
     shelf = Shelf()
     loop = Loop(FakeSource(shelf), {"a": "1"})
 
     async def use() -> None:
-        async with running(loop):
+        async with running(loop), loop.reports() as reports:
             shelf.drift("a", "2")
-            await anyio.sleep(1)
-            assert (await loop.reconcile()).converged
+            report = await loop.reconcile()
+            assert await anext(reports) is report
+            await loop.wait_converged()
 
-    def in_a_thread() -> None:
-        for backend in ("asyncio", "trio", "asyncio"):
-            anyio.run(in_real_time, backend=backend)
-
-    async def in_real_time() -> None:
-        async with running(loop):
-            assert (await loop.reconcile()).converged
-
-    await anyio.to_thread.run_sync(in_a_thread)
-    await use()
+    for backend in ("asyncio", "trio", "asyncio"):
+        anyio.run(use, backend=backend)
 
 
 async def test_work_that_nothing_interrupts_gives_its_value_or_its_error() -> None:

@@ -9,7 +9,7 @@ from tests.fakes import FakeSource, Shelf
 
 
 def test_a_loop_is_looked_up_by_its_name() -> None:
-    loop = Loop(FakeSource(Shelf()), {}, name="ct0-net")
+    loop = Loop(FakeSource(Shelf()), {"a": "1"}, name="ct0-net")
     assert Supervisor(loop)["ct0-net"] is loop
 
 

@@ -7,7 +7,7 @@ import tomllib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linx_async.config import ConfigError, parse
+from linx_async.config import ConfigError, Problem, parse
 from linx_async.config.locate import Places, statements
 from linx_async.config.problems import dotted
 from linx_async.config.text import parsed
@@ -151,16 +151,20 @@ soup = st.lists(
 
 @given(st.one_of(soup, st.text()))
 def test_any_text_is_either_a_host_or_refused_with_places_in_it(text: str) -> None:
+    lines = text.replace("\r\n", "\n").split("\n")
+    for problem in problems_of(text):
+        assert problem.line is None or 1 <= problem.line <= len(lines)
+        if problem.line is not None and problem.column is not None:
+            assert 1 <= problem.column <= len(lines[problem.line - 1]) + 1
+        assert str(problem).isprintable()
+
+
+def problems_of(text: str) -> tuple[Problem, ...]:
     try:
         parse(text)
     except ConfigError as error:
-        assert error.problems
-        lines = text.replace("\r\n", "\n").split("\n")
-        for problem in error.problems:
-            assert problem.line is None or 1 <= problem.line <= len(lines)
-            if problem.line is not None and problem.column is not None:
-                assert 1 <= problem.column <= len(lines[problem.line - 1]) + 1
-            assert str(problem).isprintable()
+        return error.problems
+    return ()
 
 
 words = st.text("abcdefghijklmnopqrstuvwxyz_0123456789", min_size=1, max_size=6)

@@ -322,7 +322,7 @@ class Fight(RuleBasedStateMachine):
         self.host = Host()
         self.revert = revert
         self.desired: Mapping[str, str] = {}
-        self.originals: dict[str, str] = {}
+        self.originals: dict[str, str | None] = {}
 
     @rule(desired=desired_states())
     def put_desired(self, desired: Mapping[str, str]) -> None:
@@ -370,7 +370,7 @@ class Fight(RuleBasedStateMachine):
                 assert claim.original == self.originals[key]
             elif same_knob(key)[0] not in knobs:
                 assert claim.original == before[key]
-        self.originals = {key: claim.original or "" for key, claim in self.host.owned.items()}
+        self.originals = {key: claim.original for key, claim in self.host.owned.items()}
 
     @invariant()
     def nothing_is_owned_that_was_never_desired(self) -> None:

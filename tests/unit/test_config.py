@@ -137,7 +137,7 @@ def test_two_spellings_of_one_sysctl_are_told_with_both_places() -> None:
 
 def test_two_spellings_of_one_limit_are_told_with_both_places() -> None:
     assert problems_of('[cgroup."a"]\n"io.max"."8:0".rbps = 1\nio.max."8:0".wbps = 1\n') == [
-        'host.toml:3: [cgroup.a] io.max: set twice, first on line 2'
+        "host.toml:3: [cgroup.a] io.max: set twice, first on line 2"
     ]
 
 
@@ -205,13 +205,17 @@ pids.max = "a\\nb"
         ("[[sysctl]]\n", "host.toml:1: [sysctl]: expected a table, [sysctl], got an array"),
         (
             "[cgroup]\nmemory.max = 1\n",
-            'host.toml:2: [cgroup.memory]: limits stand in the table of their cgroup: '
-            '[cgroup."path"]',
+            (
+                "host.toml:2: [cgroup.memory]: limits stand in the table of their cgroup: "
+                '[cgroup."path"]'
+            ),
         ),
         (
             '[cgroup]\n"memory.max" = 1\n',
-            'host.toml:2: [cgroup] "memory.max": expected a table for each cgroup, '
-            '[cgroup."path"], got 1',
+            (
+                'host.toml:2: [cgroup] "memory.max": expected a table for each cgroup, '
+                '[cgroup."path"], got 1'
+            ),
         ),
         (
             "[cgroup.a.b]\nmemory.max = 1\n",
@@ -219,13 +223,17 @@ pids.max = "a\\nb"
         ),
         (
             '[sysctl]\n"net.ipv4.conf.eth0" = {forwarding = 1}\n',
-            'host.toml:2: [sysctl] "net.ipv4.conf.eth0": expected a value, got a table; a quoted '
-            "key is a whole one: write net.ipv4.conf.eth0 without quotes",
+            (
+                'host.toml:2: [sysctl] "net.ipv4.conf.eth0": expected a value, got a table; a quoted '
+                "key is a whole one: write net.ipv4.conf.eth0 without quotes"
+            ),
         ),
         (
             "[sysctl]\nkernel.hostname = web-1 # here\n",
-            "host.toml:2:19: [sysctl] kernel.hostname: not TOML: invalid value; "
-            "text is written in quotes",
+            (
+                "host.toml:2:19: [sysctl] kernel.hostname: not TOML: invalid value; "
+                "text is written in quotes"
+            ),
         ),
         (
             "[sysctl\nnet.ipv4.ip_forward = x\n",
@@ -240,8 +248,10 @@ def test_a_mistake_is_told_so_that_it_can_be_mended(text: str, message: str) -> 
 def test_an_array_that_is_not_closed_hides_nothing_that_follows() -> None:
     assert problems_of("[sysctl]\nnet.a = [1,\n  2\nnet.b = 1.5\n[else]\n") == [
         "host.toml:2:1: [sysctl] net.a: not TOML: unclosed array",
-        "host.toml:4: [sysctl] net.b: expected an integer, a boolean, text or a list of integers, "
-        "got 1.5",
+        (
+            "host.toml:4: [sysctl] net.b: expected an integer, a boolean, text or a list of integers, "
+            "got 1.5"
+        ),
         "host.toml:5: [else]: unknown section; known sections are [cgroup], [sysctl]",
     ]
 
@@ -316,7 +326,9 @@ def test_a_file_that_is_not_utf8_is_told_with_the_place(
 
 
 def test_a_file_that_cannot_be_read_is_told_by_its_name(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=f"none.toml: cannot be read: {os.strerror(errno.ENOENT)}"):
+    with pytest.raises(
+        ConfigError, match=f"none.toml: cannot be read: {os.strerror(errno.ENOENT)}"
+    ):
         load(tmp_path / "none.toml")
     with pytest.raises(ConfigError, match="this is a directory"):
         load(tmp_path)

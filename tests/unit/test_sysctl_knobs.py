@@ -44,6 +44,19 @@ def test_all_of_ipv6_sets_default_and_every_interface_for_some_settings() -> Non
     assert after("net.ipv6.conf.all.accept_ra", "1", "net.ipv6.conf.eth0.accept_ra") == {}
 
 
+def test_ipv6_that_is_enabled_again_has_the_links_mtu() -> None:
+    mtu = "net.ipv6.conf.eth0.mtu"
+    for place in ("all", "eth0"):
+        assert after(f"net.ipv6.conf.{place}.disable_ipv6", "0", mtu) == {mtu: ""}
+        assert after(f"net.ipv6.conf.{place}.disable_ipv6", "1", mtu) == {}
+    assert after("net.ipv6.conf.default.disable_ipv6", "0", mtu) == {}
+    assert influences(mtu) == {
+        mtu,
+        "net.ipv6.conf.eth0.disable_ipv6",
+        "net.ipv6.conf.all.disable_ipv6",
+    }
+
+
 def test_force_forwarding_leaves_the_default_alone() -> None:
     default, eth0 = "net.ipv6.conf.default.force_forwarding", "net.ipv6.conf.eth0.force_forwarding"
     assert after("net.ipv6.conf.all.force_forwarding", "1", default, eth0) == {eth0: "1"}
@@ -153,8 +166,10 @@ def test_keys_that_overwrite_come_before_what_they_overwrite() -> None:
         "net.ipv4.conf.all.accept_redirects",
         "net.ipv6.conf.all.addr_gen_mode",
         "net.ipv6.conf.default.stable_secret",
+        "net.ipv6.conf.eth0.disable_ipv6",
         "net.ipv6.conf.eth0.stable_secret",
         "net.ipv6.conf.eth0.addr_gen_mode",
+        "net.ipv6.conf.eth0.mtu",
     ]
     assert sorted(set(in_order), key=rank) == in_order
 

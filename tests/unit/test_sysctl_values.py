@@ -94,6 +94,17 @@ def test_two_values(text: str, value: str) -> None:
     assert not same(KEY, text, value)
 
 
+def test_keys_and_secrets_are_the_same_with_all_their_zeros() -> None:
+    key = "net.ipv4.tcp_fastopen_key"
+    assert same(key, "1-0-A-4", "00000001-00000000-0000000a-00000004")
+    assert same(key, "1-2-3-4,5-6-7-8", "1-2-3-4,00000005-6-7-8")
+    assert not same(key, "1-2-3-4", "1-2-3-40")
+    secret = "net.ipv6.conf.eth0.stable_secret"
+    assert same(secret, "2001:db8::1", "2001:0db8:0000:0000:0000:0000:0000:0001")
+    assert not same(secret, "2001:db8::1", "2001:db8::2")
+    assert not same(secret, "x", "y")
+
+
 def test_of_text_each_character_counts() -> None:
     assert not same("kernel.hostname", "8", "010")
     assert not same("kernel.core_pattern", "core  1", "core 1")

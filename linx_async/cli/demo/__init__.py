@@ -1,0 +1,1 @@
+"""`linx demo`: sysctls converge, are broken by another process, and heal, in new namespaces."""
