@@ -30,8 +30,10 @@ LIMITS = {
     "hugetlb": ("hugetlb.2MB.max", "2097152", "4194304"),
     "memory": ("memory.max", "2097152", "4194304"),
 }
-"""A limit of a controller that gives its children's cgroups none while it has processes itself
-(pids and cpu, being threaded, do), and two values that it takes as they are."""
+"""Of some controllers, a limit, and two values that it takes as they are.
+
+Not of pids and cpu, which can be threaded: other rules hold for those.
+"""
 
 
 def read(file: Path) -> str:

@@ -44,6 +44,7 @@ for name, examples in (("quick", 25), ("ci", 100)):
         max_examples=examples,
         deadline=None,
         print_blob=True,
+        database=None,  # the checkout may be read-only
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )
 settings.load_profile(

@@ -109,7 +109,9 @@ class LoopGuard:
             code = frame.f_code
             file = code.co_filename
             # Tracebacks and warnings quote source lines.
-            if file.startswith("<frozen importlib") or file.endswith("/linecache.py"):
+            if file.startswith("<frozen importlib") or file.endswith(
+                ("/linecache.py", "/traceback.py")
+            ):
                 return None
             if file == self._store:
                 return None

@@ -22,7 +22,6 @@ from .pace import checked_seconds
 from .progress import Progress
 from .reconcile import (
     Ledger,
-    check_desired,
     checked_last_applied,
     identity_of,
     run_pass,
@@ -76,11 +75,11 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
     ) -> None:
         if on_report is not None and not callable(on_report):
             raise DesiredStateError(f"on_report: expected a function, got {on_report!r}")
-        self.name = name or source.name
-        self.interval = checked_seconds("interval", interval, zero=False)
-        self.debounce = checked_seconds("debounce", debounce, endless=False)
+        self.name: str = name or source.name
+        self.interval: float = checked_seconds("interval", interval, zero=False)
+        self.debounce: float = checked_seconds("debounce", debounce, endless=False)
         self._source = source
-        self._desired = check_desired(source, desired)
+        self._desired = source.check(desired)
         self._monitor = monitor
         self._initial = checked_last_applied(last_applied, store)
         self._store: Store = MemoryStore() if store is None else store
@@ -118,7 +117,7 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
         Raises:
             DesiredStateError: It is wrong as written; the loop goes on with the old one.
         """
-        self._desired = check_desired(self._source, desired)
+        self._desired = self._source.check(desired)
         self._revision += 1
         if self._progress.running:
             self._orders.desired()

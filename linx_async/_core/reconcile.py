@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -16,7 +16,7 @@ from .ownership import Claim, Ownership
 from .source import Source
 from .store import MemoryStore, Record, Store
 
-__all__ = ["Ledger", "check_desired", "identity_of", "reconcile", "run_pass"]
+__all__ = ["Ledger", "identity_of", "reconcile", "run_pass"]
 
 APPLY_LIMIT = 30.0
 """Seconds a batch may take before its outcome counts as unknown."""
@@ -201,16 +201,6 @@ def identity_of(source: Source[Any, Any, Any]) -> str:
     return str(getattr(source, "identity", source.name))
 
 
-def check_desired(source: Source[DesiredT, Any, Any], desired: DesiredT) -> DesiredT:
-    """The desired state, checked and converted where the source knows how to.
-
-    Raises:
-        DesiredStateError: It is wrong as written.
-    """
-    check: Callable[[DesiredT], DesiredT] | None = getattr(source, "check", None)
-    return desired if check is None else check(desired)
-
-
 def checked_last_applied(last_applied: Ownership | None, store: Store | None) -> Ownership | None:
     """The initial ownership.
 
@@ -250,7 +240,7 @@ async def reconcile(
             or given beside a store.
         SourceError: The pass could not run.
     """
-    checked = check_desired(source, desired)
+    checked = source.check(desired)
     initial = checked_last_applied(last_applied, store)
     keep = MemoryStore() if store is None else store
     async with source, keep.open(name or source.name, identity_of(source)) as record:

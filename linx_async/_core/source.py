@@ -12,7 +12,7 @@ from .ownership import Ownership
 
 __all__ = ["Source"]
 
-DesiredT = TypeVar("DesiredT", contravariant=True)
+DesiredT = TypeVar("DesiredT")
 ObservedT = TypeVar("ObservedT")
 
 
@@ -22,14 +22,21 @@ class Source(Protocol[DesiredT, ObservedT, OpT]):
     Scope and options are arguments of the constructor. A source is entered before anything else
     is asked of it, is never entered twice at once, and may be entered again after it was left.
 
-    Two members are optional and looked up by name: `identity`, a string that names the scope's
-    incarnation for an ownership record that outlives the process (the name, where there is none),
-    and `check(desired)`, which checks and converts a desired state, raising `DesiredStateError`.
+    One member is optional and looked up by name: `identity`, a string that names the scope's
+    incarnation for an ownership record that outlives the process (the name, where there is none).
     """
 
     @property
     def name(self) -> str:
         """The subsystem and the scope, for logs: `sysctl@netns blue`."""
+        ...
+
+    def check(self, desired: DesiredT, /) -> DesiredT:
+        """The desired state, checked, and converted to what the other members are to be given.
+
+        Raises:
+            DesiredStateError: It is wrong as written.
+        """
         ...
 
     async def __aenter__(self) -> Self:

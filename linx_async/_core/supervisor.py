@@ -83,9 +83,9 @@ class Supervisor:
     def __init__(self, *loops: Loop[Any, Any, Any], restart: Restart | None = None) -> None:
         if len(set(loops)) < len(loops):
             raise DesiredStateError(f"loops: one of {[loop.name for loop in loops]} is given twice")
-        self.loops = loops
-        self.restart = restart or Restart()
-        self.restarts = 0
+        self.loops: tuple[Loop[Any, Any, Any], ...] = loops
+        self.restart: Restart = restart or Restart()
+        self.restarts: int = 0
         self._rng = random.Random()  # noqa: S311 - jitter is no secret
 
     def __getitem__(self, name: str) -> Loop[Any, Any, Any]:

@@ -138,10 +138,8 @@ class _Draft:
 
     def ops(self) -> tuple[FlatOp, ...]:
         """All of them, in order."""
-        return (
-            *sorted(self.writes.values(), key=lambda op: _turn(self.vocabulary, op)),
-            *sorted(self.releases.values(), key=lambda op: op.key),
-        )
+        writes = sorted(self.writes.values(), key=lambda op: _turn(self.vocabulary, op))
+        return (*writes, *sorted(self.releases.values(), key=lambda op: op.key))
 
     def _set(self, key: str, text: str, because: str = "") -> SetValue:
         value, claim = self.observed.values[key], self.live.get(key)

@@ -38,17 +38,24 @@ class WriteValue:
     incarnation: str | None = None
     because: str = ""
 
-    requires = frozenset[str]()
+    @property
+    def requires(self) -> frozenset[str]:
+        """Nothing: every op is independent."""
+        return frozenset()
 
 
 @frozen
 class SetValue(WriteValue):
     """Write the desired value."""
 
-    verb = Verb.UPDATE
+    @property
+    def verb(self) -> Verb:
+        """An update: the key is the kernel's own."""
+        return Verb.UPDATE
 
     @property
     def claim(self) -> Claim:
+        """Ours from before the write."""
         return Claim(self.key, self.text, self.original, None, self.incarnation)
 
     def __str__(self) -> str:
@@ -60,8 +67,14 @@ class SetValue(WriteValue):
 class RevertValue(WriteValue):
     """Write the value from before we came."""
 
-    verb = Verb.REVERT
-    claim = None
+    @property
+    def verb(self) -> Verb:
+        """A revert."""
+        return Verb.REVERT
+
+    @property
+    def claim(self) -> None:
+        """None: it ends with the op."""
 
     def __str__(self) -> str:
         why = f", {self.because}" if self.because else ""
@@ -80,10 +93,23 @@ class ReleaseValue:
     key: str
     because: str = ""
 
-    verb = Verb.RELEASE
-    claim = None
-    original = None
-    requires = frozenset[str]()
+    @property
+    def verb(self) -> Verb:
+        """A release."""
+        return Verb.RELEASE
+
+    @property
+    def claim(self) -> None:
+        """None: it ends with the op."""
+
+    @property
+    def original(self) -> None:
+        """None: nothing is written."""
+
+    @property
+    def requires(self) -> frozenset[str]:
+        """Nothing: every op is independent."""
+        return frozenset()
 
     def __str__(self) -> str:
         return f"release {self.key}" + (f" ({self.because})" if self.because else "")

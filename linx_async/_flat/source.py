@@ -18,7 +18,8 @@ from .._core.errors import OpError
 from .._core.groups import uninterrupted
 from .._core.model import Hint, Outcome, Plan
 from .._core.ownership import Ownership
-from .._kernel.files import Location, Tree, read_at, write_at
+from .._kernel.files import Location, read_at, write_at
+from .._kernel.tree import Tree
 from .diff import FlatOp, Vocabulary, diff
 from .observed import Observed
 from .ops import ReleaseValue, WriteValue
@@ -43,7 +44,7 @@ class FlatSource(ABC, Generic[DesiredT]):
     identity: str
 
     def __init__(self, *, revert_on_release: bool = False) -> None:
-        self.revert_on_release = revert_on_release
+        self.revert_on_release: bool = revert_on_release
         self._asked: tuple[object, Ownership] | None = None
         self._keys: tuple[str, ...] = ()
         self._locations: list[Location] = []
@@ -76,7 +77,7 @@ class FlatSource(ABC, Generic[DesiredT]):
         """A stream of hints on the keys that the last observation named."""
 
     @abstractmethod
-    def check(self, desired: DesiredT) -> DesiredT:
+    def check(self, desired: DesiredT, /) -> DesiredT:
         """The desired state, checked and converted."""
 
     async def observe(self, desired: DesiredT, owned: Ownership) -> Observed:

@@ -45,9 +45,9 @@ class _Hub:
     """
 
     def __init__(self) -> None:
-        self.fd = open_inotify()
+        self.fd: int = open_inotify()
         # Guards the tables of watches, which worker threads change; all else is the loop's own.
-        self.lock = threading.Lock()
+        self.lock: threading.Lock = threading.Lock()
         self.watched: dict[int, dict[tuple[Watches, Hashable], int]] = {}
         self.members: set[Watches] = set()
         self._followers: dict[Watches, anyio.Event] = {}

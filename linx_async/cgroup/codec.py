@@ -32,6 +32,7 @@ _LONG_MAX = 2**63 - 1
 _INT_MAX = 2**31 - 1
 _UINT_MAX = 2**32 - 1
 _MAX = "max"
+_WITH_FRACTIONS = ("cpu.uclamp.", "io.cost.")
 _AS_MAX = {
     "cgroup.max.depth": _INT_MAX,
     "cgroup.max.descendants": _INT_MAX,
@@ -201,7 +202,7 @@ def _said(lines: Mapping[str, Mapping[str, str]], name: str, field: str) -> str:
 def _same_scalar(what: str, wanted: str, found: str) -> bool:
     if wanted == found or same_numbers(wanted, found):
         return True
-    if what.startswith("cpu.uclamp.") and _DECIMAL.match(wanted) and _DECIMAL.match(found):
+    if what.startswith(_WITH_FRACTIONS) and _DECIMAL.match(wanted) and _DECIMAL.match(found):
         return Decimal(wanted) == Decimal(found)
     goal = number(wanted)
     if goal is None:

@@ -14,6 +14,10 @@ from .ops import ReleaseLimit, RevertLimit, SetLimit
 __all__ = ["VOCABULARY", "diff"]
 
 
+def _knob(key: str) -> str:
+    return "cpu.weight" if key == "cpu.weight.nice" else key
+
+
 def _widened(claim: Claim, text: str, value: str) -> str:
     """The text, and the originals of the devices and fields of ours that have left it."""
     left = left_out(claim.key, claim.value or "", text, value)
@@ -22,7 +26,9 @@ def _widened(claim: Claim, text: str, value: str) -> str:
     return f"{text}\n{undo(claim.key, left, claim.original)}"
 
 
-VOCABULARY = Vocabulary(same, SetLimit, RevertLimit, ReleaseLimit, undo=undo, widen=_widened)
+VOCABULARY = Vocabulary(
+    same, SetLimit, RevertLimit, ReleaseLimit, undo=undo, widen=_widened, knob=_knob
+)
 
 
 def diff(

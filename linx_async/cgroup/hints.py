@@ -67,8 +67,8 @@ class Subscription:
     """The hints of one source while somebody listens."""
 
     def __init__(self, watches: Watches) -> None:
-        self.hints = HintQueue()
-        self.interest = Interest()
+        self.hints: HintQueue = HintQueue()
+        self.interest: Interest = Interest()
         self._watches = watches
         self._look: Callable[[], None] | None = None
         self._looking = anyio.Lock()

@@ -39,12 +39,18 @@ def missing_file(mount: str, cgroup: str, key: str) -> OpError:
                 f"the controller {controller!r} is not delegated to /{cgroup}: write "
                 f"+{controller} to {file}, then to those below it",
             )
-    return OpError(
-        key,
-        errno.ENOENT,
-        f"there is no controller {controller!r} on cgroup v2 here: the kernel lacks it, cgroup v1 "
-        "holds it (/proc/cgroups), or the name is misspelt",
-    )
+    if words_in(mount, "", "cgroup.type"):
+        # Only the root of all has no such file.
+        message = (
+            f"the controller {controller!r} is not delegated to what is the root cgroup here: "
+            "whoever runs this container has to, or the name is misspelt"
+        )
+    else:
+        message = (
+            f"there is no controller {controller!r} on cgroup v2 here: the kernel lacks it, cgroup "
+            "v1 holds it (/proc/cgroups), or the name is misspelt"
+        )
+    return OpError(key, errno.ENOENT, message)
 
 
 def refused_write(key: str, text: str, number: int | None) -> OpError:
@@ -61,7 +67,7 @@ def refused_write(key: str, text: str, number: int | None) -> OpError:
         case errno.EBUSY:
             message = "the cgroup is in use in a way that forbids it"
         case errno.EOPNOTSUPP:
-            message = "not supported in a threaded cgroup"
+            message = "not supported in a threaded cgroup, or not for this device"
         case _:
             message = f"cannot be set to {text!r}"
     return OpError(key, number, message)

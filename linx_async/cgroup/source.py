@@ -14,7 +14,8 @@ from .._core.model import Hint
 from .._flat.diff import Vocabulary
 from .._flat.source import FlatSource
 from .._kernel.cgroupfs import Mount, mount_of
-from .._kernel.files import Location, Tree
+from .._kernel.files import Location
+from .._kernel.tree import Tree
 from .codec import pieces
 from .desired import Desired, DesiredLike
 from .diff import VOCABULARY
@@ -44,14 +45,14 @@ class Source(FlatSource[DesiredLike]):
 
     def __init__(self, path: str, *, revert_on_release: bool = False) -> None:
         super().__init__(revert_on_release=revert_on_release)
-        self.scope = checked_path(path)
-        self.name = f"cgroup@{self.scope}"
-        self.identity = self.name
+        self.scope: str = checked_path(path)
+        self.name: str = f"cgroup@{self.scope}"
+        self.identity: str = self.name
         self._mount: Mount | None = None
         self._path = ""
         self._subscription: Subscription | None = None
 
-    def check(self, desired: DesiredLike) -> Desired:
+    def check(self, desired: DesiredLike, /) -> DesiredLike:
         """The desired state, checked.
 
         Raises:

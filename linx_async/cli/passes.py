@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from attrs import define, field
 
 from .._core.errors import LinxError
-from .._core.reconcile import check_desired, identity_of, reconcile
+from .._core.reconcile import identity_of, reconcile
 from ..config import HostConfig, Part
 from .results import PartResult
 from .state import HostStore, what_to_keep
@@ -63,7 +63,7 @@ class Passes:
 
     async def _planned(self, part: Part) -> PartResult:
         source = part.source(revert_on_release=self.revert_on_release)
-        desired = check_desired(source, part.desired)
+        desired = source.check(part.desired)
         async with source:
             owned = await self.store.peek(part.name, identity_of(source))
             observed = await source.observe(desired, owned)

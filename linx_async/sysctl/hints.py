@@ -108,7 +108,7 @@ class Subscription:
     """The hints of one source while somebody listens."""
 
     def __init__(self, target: Target, watches: Watches, tasks: TaskGroup) -> None:
-        self.hints = HintQueue()
+        self.hints: HintQueue = HintQueue()
         self._target = target
         self._watches = watches
         self._tasks = tasks

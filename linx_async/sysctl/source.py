@@ -14,8 +14,9 @@ from .._core.groups import uninterrupted
 from .._core.model import Hint, Outcome
 from .._flat.diff import FlatOp, Vocabulary
 from .._flat.source import FlatSource, Writer
-from .._kernel.files import Location, Tree
+from .._kernel.files import Location
 from .._kernel.netns import NetworkNamespace, Target, namespace_of
+from .._kernel.tree import Tree
 from .desired import Desired, DesiredLike
 from .diff import VOCABULARY
 from .hints import Subscription, subscription
@@ -105,14 +106,14 @@ class Source(FlatSource[DesiredLike]):
 
     def __init__(self, scope: Scope = None, *, revert_on_release: bool = False) -> None:
         super().__init__(revert_on_release=revert_on_release)
-        self.scope = namespace_of(scope)
-        self.name = f"sysctl@{self.scope}"
-        self.identity = self.name
+        self.scope: NetworkNamespace = namespace_of(scope)
+        self.name: str = f"sysctl@{self.scope}"
+        self.identity: str = self.name
         self._target: Target | None = None
         self._subscription: Subscription | None = None
         self._to_watch: frozenset[str] = frozenset()
 
-    def check(self, desired: DesiredLike) -> Desired:
+    def check(self, desired: DesiredLike, /) -> DesiredLike:
         """The desired state, checked, also for what is not in scope.
 
         Raises:

@@ -80,7 +80,8 @@ async def subscribe(
         SourceError: The scope cannot be reached, or a limit of the kernel's was hit.
     """
     source = Source(scope)
-    desired = source.check(Desired(dict.fromkeys(keys, 0)))
+    desired = Desired(dict.fromkeys(keys, 0))
+    source.check(desired)
     async with source, source.subscribe() as hints:
         await source.follow(tuple(desired.settings))
         yield hints

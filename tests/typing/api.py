@@ -49,6 +49,9 @@ class LampSource:
 
     name = "lamps"
 
+    def check(self, desired: Lamps) -> Lamps:
+        return desired
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -129,6 +132,9 @@ async def ops_narrow() -> None:
 
 
 async def loops_run_in_a_task_group() -> None:
+    sysctls = Loop(sysctl.Source(), {"net.ipv4.ip_forward": 1})
+    sysctls.put_desired({"net.ipv4.ip_forward": True, "net.ipv4.tcp_rmem": [4096, 131072, 6291456]})
+    sysctls.put_desired({})
     loop = Loop(LampSource(), {"hall": True})
     supervisor = Supervisor(loop, restart=Restart(burst=3))
     async with anyio.create_task_group() as group:

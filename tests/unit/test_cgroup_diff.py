@@ -156,6 +156,16 @@ def test_a_device_that_leaves_a_mapping_is_left_as_it_is_where_nothing_is_revert
     assert planned({"io.max": {"8:16": {"rbps": 1}}}, {"io.max": was}, ours).ops == ()
 
 
+def test_a_knob_that_is_desired_by_its_other_name_is_not_put_back_between() -> None:
+    ours = claim("cpu.weight", "200", "100")
+    values = {"cpu.weight": "200", "cpu.weight.nice": "-3"}
+    first, second = planned({"cpu.weight.nice": -5}, values, ours, revert=True)
+    assert first == SetLimit(
+        "cpu.weight.nice", "-5", "-3", None, INODE, "but it was ours as cpu.weight"
+    )
+    assert second == ReleaseLimit("cpu.weight", "cpu.weight.nice is the same knob")
+
+
 def test_what_was_never_written_in_huge_pages_gets_no_limit_back() -> None:
     unwritten = "9223372036854771712"
     ours = claim("hugetlb.2MB.max", "2097152", unwritten)

@@ -198,6 +198,7 @@ def test_each_line_is_a_write_and_an_empty_one_would_do_nothing() -> None:
         ("cpu.uclamp.min", "20", "20.00"),
         ("cpu.uclamp.min", "20.5", "20.50"),
         ("cpu.uclamp.max", "100", "max"),
+        ("io.cost.qos", "8:0 rpct=95", "8:0 enable=1 ctrl=user rpct=95.00 rlat=2500"),
         ("io.weight", "200", "default 200"),
         ("io.weight", "200", "default 200\n8:0 300"),
         ("io.weight", "default 200", "default 200\n8:0 300"),

@@ -224,8 +224,8 @@ pids.max = "a\\nb"
         (
             '[sysctl]\n"net.ipv4.conf.eth0" = {forwarding = 1}\n',
             (
-                'host.toml:2: [sysctl] "net.ipv4.conf.eth0": expected a value, got a table; a quoted '
-                "key is a whole one: write net.ipv4.conf.eth0 without quotes"
+                'host.toml:2: [sysctl] "net.ipv4.conf.eth0": expected a value, got a table; '
+                "a quoted key is a whole one: write net.ipv4.conf.eth0 without quotes"
             ),
         ),
         (
@@ -249,8 +249,8 @@ def test_an_array_that_is_not_closed_hides_nothing_that_follows() -> None:
     assert problems_of("[sysctl]\nnet.a = [1,\n  2\nnet.b = 1.5\n[else]\n") == [
         "host.toml:2:1: [sysctl] net.a: not TOML: unclosed array",
         (
-            "host.toml:4: [sysctl] net.b: expected an integer, a boolean, text or a list of integers, "
-            "got 1.5"
+            "host.toml:4: [sysctl] net.b: expected an integer, a boolean, text or a list of "
+            "integers, got 1.5"
         ),
         "host.toml:5: [else]: unknown section; known sections are [cgroup], [sysctl]",
     ]

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from linx_async import SourceError
-from linx_async._kernel.files import Tree, listing, read_at, read_below, write_at, write_below
+from linx_async._kernel.files import listing, read_at, read_below, write_at, write_below
+from linx_async._kernel.tree import Tree
 
 Opened = list[str]
 

@@ -20,8 +20,9 @@ from linx_async._flat.diff import FlatOp, Vocabulary
 from linx_async._flat.ops import ReleaseValue, RevertValue, SetValue
 from linx_async._flat.source import FlatSource, Writer
 from linx_async._flat.values import same_numbers
-from linx_async._kernel import files
-from linx_async._kernel.files import Location, Tree
+from linx_async._kernel import files, tree
+from linx_async._kernel.files import Location
+from linx_async._kernel.tree import Tree
 
 Settings = Mapping[str, str]
 
@@ -295,7 +296,7 @@ async def test_a_task_that_asyncio_cancels_while_it_reads_leaves_no_descriptor(
         holding.wait()
         return read_at(directory, name)
 
-    monkeypatch.setattr(files, "read_at", slow)
+    monkeypatch.setattr(tree, "read_at", slow)
 
     async def one_pass() -> None:
         async with Folder(kernel.root) as source:
