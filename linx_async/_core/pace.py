@@ -19,6 +19,8 @@ _MOST = 1e9
 """Seconds: some thirty years."""
 _SHORTEST_RETRY = 0.1
 _SHORTEST_DAMPING = 0.01
+_ROUND = 4
+"""A fight with somebody who waits as long as we do: both gather hints, and both hold back."""
 _RAPID = 0.025
 """Seconds within which a second drift of the same key counts as part of a fight."""
 _FLAPPING_AFTER = 3
@@ -207,7 +209,7 @@ class Pace:
             length = streak.length + 1 if streak is not None and in_a_row else 1
             wait = self._damping(length)
             self._streaks[key] = _Streak(
-                length, now, now + wait, now + max(_RAPID, 2 * (self.debounce + wait))
+                length, now, now + wait, now + max(_RAPID, _ROUND * (self.debounce + wait))
             )
         calm = [k for k, s in self._streaks.items() if k not in changed and now > s.calm_after]
         for key in calm:

@@ -199,12 +199,13 @@ def main() -> int:
         add_veth(one, other)
     keys = [key for interface in interfaces for key in flags(interface)][:KEYS]
     assert len(keys) == KEYS, f"{len(keys)} keys are too few: more interfaces are needed"
-    ratios = []
     with throwaway() as foreigner:
         for backend in BACKENDS:
             anyio.run(measure_heal, foreigner, options.samples, backend, backend=backend)
-    for backend in BACKENDS:
-        ratios.append(anyio.run(measure_quiet, keys, options.rounds, backend, backend=backend))
+    ratios = [
+        anyio.run(measure_quiet, keys, options.rounds, backend, backend=backend)
+        for backend in BACKENDS
+    ]
     for backend in BACKENDS:
         anyio.run(measure_first, keys, max(options.rounds // 4, 1), backend, backend=backend)
     return int(options.check and max(ratios) > QUIET_BOUND)

@@ -230,7 +230,8 @@ def test_a_watch_goes_blind_when_its_inode_leaves_memory() -> None:
         put(LO, "1")
         assert events(blind)
         assert events(seeing)
-        put(DROP_CACHES, "2")
+        for _ in range(3):  # the first round only takes the mark of recent use away
+            put(DROP_CACHES, "2")
         put(LO, "0")
         assert events(seeing)
         if events(blind):

@@ -549,10 +549,13 @@ async def test_two_writers_that_fight_do_not_spin_and_the_key_is_named(debounce:
         tg.cancel_scope.cancel()
 
 
-async def test_two_loops_that_fight_do_not_spin_either() -> None:
+@pytest.mark.parametrize("debounce", [0.0, 0.01, 0.1, 1.0])
+async def test_two_loops_that_fight_do_not_spin_either(debounce: float) -> None:
     shelf = Shelf()
     sources = [FakeSource(shelf, revert=True, name=name) for name in ("one", "two")]
-    loops = [Loop(source, {"a": source.name}, interval=60.0, debounce=0.01) for source in sources]
+    loops = [
+        Loop(source, {"a": source.name}, interval=60.0, debounce=debounce) for source in sources
+    ]
     async with running(*loops):
         await anyio.sleep(HOUR)
         for source, loop in zip(sources, loops, strict=True):
