@@ -198,6 +198,14 @@ class Kept:
     async def until_waiting(self) -> Report[FlatOp]:
         return await self.until(lambda report: bool(report.waiting))
 
+    async def fail_often(self) -> Report[FlatOp]:
+        """Force passes that fail, until the next retry is half a minute away."""
+        report = await self.once_more()
+        for _ in range(12):
+            report = await self.once_more()
+            assert report.failed
+        return report
+
     async def once_more(self) -> Report[FlatOp]:
         """Force a pass."""
         with anyio.fail_after(PATIENCE):

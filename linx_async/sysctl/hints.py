@@ -36,9 +36,7 @@ __all__ = ["Interest", "Subscription", "subscription"]
 
 _POLLED = frozenset({"kernel.hostname", "kernel.domainname"})
 _ANNOUNCED = {
-    "ipv4": frozenset(
-        {"forwarding", "rp_filter", "proxy_arp", "ignore_routes_with_linkdown", "bc_forwarding"}
-    ),
+    "ipv4": frozenset({"forwarding", "rp_filter", "proxy_arp", "ignore_routes_with_linkdown"}),
     "ipv6": frozenset({"forwarding", "proxy_ndp", "ignore_routes_with_linkdown"}),
 }
 _NETCONF_GROUPS = {"ipv4": IPV4_NETCONF, "ipv6": IPV6_NETCONF}

@@ -76,11 +76,13 @@ async def measure_heal(foreigner: Namespaces, samples: int, backend: str) -> Non
     """From another process's write to the restored value, as that process sees it."""
     loop = Loop(sysctl.Source(), {HEALED: 1}, interval=math.inf, debounce=0)
     command = [sys.executable, "-I", "-c", DISTURBER, path_of(HEALED), str(samples)]
+    output = "[]"
     async with anyio.create_task_group() as tg:
         await tg.start(loop.run)
         done = await anyio.to_thread.run_sync(lambda: foreigner.run(command, timeout=120))
+        output = done.stdout
         loop.stop()
-    found = sorted(latency / 1e6 for latency in json.loads(done.stdout))
+    found = sorted(latency / 1e6 for latency in json.loads(output))
     median, p95 = statistics.median(found), found[int(len(found) * 0.95)]
     print(
         f"heal latency on {backend}: median {median:.2f} ms, 95 % within {p95:.2f} ms, "

@@ -225,8 +225,7 @@ async def test_a_controller_that_is_delegated_at_last_is_used_without_waiting_fo
 ):
     with given_controller(delegated=False) as given:
         async with kept(given.cgroup, {given.key: given.one, DEPTH: 5}) as loop:
-            for _ in range(12):  # by now the retry is half a minute away
-                report = await loop.once_more()
+            report = await loop.fail_often()
             assert [failure.key for failure in report.failed] == [given.key]
             assert str(given.switch) in str(report.failed[0])
             given.give()
@@ -237,8 +236,7 @@ async def test_a_controller_that_is_delegated_at_last_is_used_without_waiting_fo
 
 async def test_a_value_that_is_refused_keeps_the_other_limits_no_less_kept(web: Path) -> None:
     async with kept(web, {DEPTH: "nonsense", DESCENDANTS: 3}) as loop:
-        for _ in range(12):
-            report = await loop.once_more()
+        report = await loop.fail_often()
         assert [failure.error.errno for failure in report.failed] == [errno.EINVAL]
         write(web / DESCENDANTS, "4")
         await loop.until_reads(web / DESCENDANTS, "3")

@@ -21,7 +21,6 @@ from linx_async.testing.namespaces import Namespaces
 from tests.kernel.sysctls import named_namespace
 from tests.leftovers import open_descriptors
 
-
 LAST_PID = Path("/proc/sys/kernel/ns_last_pid")
 
 

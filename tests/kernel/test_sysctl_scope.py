@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from linx_async import (
@@ -21,9 +22,11 @@ from linx_async import (
     ScopeGone,
     sysctl,
 )
+from linx_async._flat.diff import FlatOp
 from linx_async._kernel import netns
 from linx_async._kernel.nsfs import enter
-from linx_async.sysctl import Desired, SetSysctl
+from linx_async.sysctl import Desired, Observed, SetSysctl
+from linx_async.sysctl.desired import DesiredLike
 from linx_async.sysctl.source import Scope
 from linx_async.testing.namespaces import Namespaces
 from tests.kernel.sysctls import (
@@ -37,6 +40,7 @@ from tests.kernel.sysctls import (
     until,
     value,
 )
+from tests.leftovers import open_descriptors
 
 pytestmark = pytest.mark.anyio
 
@@ -244,19 +248,37 @@ async def test_the_identity_is_the_namespaces_and_not_the_names(box: Namespaces)
     assert identities[0] == identities[2]
 
 
+def busy_loop(pid: int) -> Loop[DesiredLike, Observed, FlatOp]:
+    desired = Desired({LO: 1, "kernel.hostname": "a", "net.ipv4.conf.lo.rp_filter": 2})
+    return Loop(sysctl.Source(pid), desired, interval=0.01)
+
+
+@pytest.mark.parametrize("steps", range(0, 60, 6))
+async def test_a_loop_that_is_cancelled_anywhere_leaves_nothing(
+    box: Namespaces, steps: int
+) -> None:
+    """The guard of every test looks for descriptors, threads and tasks that are left."""
+    async with anyio.create_task_group() as tg:
+        tg.start_soon(busy_loop(box.pid).run)
+        for _ in range(steps):
+            await anyio.lowlevel.checkpoint()
+        tg.cancel_scope.cancel()
+
+
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_a_task_that_asyncio_cancels_anywhere_leaves_nothing(box: Namespaces) -> None:
-    """The guard of every test looks for descriptors, threads and watches that are left."""
-
-    async def one_loop() -> None:
-        desired = Desired({LO: 1, "kernel.hostname": "a"})
-        loop = Loop(sysctl.Source(box.pid), desired, interval=0.01)
-        await loop.run()
-
+async def test_nor_does_one_whose_task_asyncio_cancels(box: Namespaces) -> None:
     for steps in range(0, 60, 3):
-        task = asyncio.create_task(one_loop())
+        task = asyncio.create_task(busy_loop(box.pid).run())
         for _ in range(steps):
             await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+
+
+async def test_nothing_that_a_loop_holds_outlives_exec(box: Namespaces) -> None:
+    before = set(open_descriptors())
+    async with running(busy_loop(box.pid)):
+        held = dict(set(open_descriptors()) - before)
+        assert not [target for number, target in held.items() if os.get_inheritable(number)]
+        assert "anon_inode:inotify" in held.values()
