@@ -15,6 +15,7 @@ from ._core.errors import (
     StoreError,
 )
 from ._core.loop import Loop
+from ._core.memory import MemoryStore, Record, Store
 from ._core.model import (
     Conflict,
     Failure,
@@ -30,7 +31,7 @@ from ._core.model import (
 from ._core.ownership import Claim, Ownership
 from ._core.reconcile import reconcile
 from ._core.source import Source
-from ._core.store import FileStore, MemoryStore, Record, Store
+from ._core.store import FileStore
 from ._core.supervisor import Restart, Supervisor
 from ._kernel.netns import NetworkNamespace
 

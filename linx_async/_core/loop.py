@@ -15,6 +15,7 @@ from attrs import evolve
 
 from .errors import DesiredStateError, LoopStopped, ScopeGone, SourceError
 from .groups import StartedOnce, ungrouped
+from .memory import MemoryStore, Record, Store
 from .model import Hint, OpT, Report, Trigger
 from .orders import Orders
 from .ownership import Ownership
@@ -27,7 +28,6 @@ from .reconcile import (
     run_pass,
 )
 from .source import Source
-from .store import MemoryStore, Record, Store
 
 __all__ = ["Loop"]
 
@@ -157,7 +157,7 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
             yield reports
 
     def pause(self) -> None:
-        """Make no passes, but for forced ones, until `resume`."""
+        """Begin no passes, but for forced ones, until `resume`; one under way goes on."""
         self._orders.paused = True
 
     def resume(self) -> None:

@@ -211,6 +211,8 @@ class Report(Generic[OpT_co]):
         conflicts: What somebody else holds.
         last_applied: What we own after this pass; give it to the next one.
         flapping: Keys that had to be set again and again: someone fights us, or they never stick.
+        stale: Keys whose claims were dropped: what had been claimed was gone, or replaced by
+            another object of the same name.
         trigger: Why the pass ran.
         revision: Which desired state it ran for: 0 is the loop's first, put_desired counts on.
         duration: Seconds from the first read to the last write.
@@ -225,6 +227,7 @@ class Report(Generic[OpT_co]):
     conflicts: tuple[Conflict, ...] = ()
     last_applied: Ownership = field(factory=Ownership)
     flapping: tuple[str, ...] = ()
+    stale: frozenset[str] = frozenset()
     trigger: Trigger = Trigger.FORCED
     revision: int = 0
     duration: float = 0.0

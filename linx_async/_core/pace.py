@@ -138,6 +138,9 @@ class Pace:
 
     def passed(self, now: float, trigger: Trigger, report: Report) -> None:  # type: ignore[type-arg]
         """A pass ended with a report."""
+        for key in report.stale:
+            # What is set in a new object is no correction.
+            self._streaks.pop(key, None)
         self._schedule_resync(now)
         if report.failed:
             self._back_off(now, keys_of(report.failed))

@@ -11,10 +11,10 @@ from attrs import define, evolve, field
 
 from .errors import DesiredStateError, OpError, SourceError
 from .groups import uninterrupted
+from .memory import MemoryStore, Record, Store
 from .model import Failure, OpT, Outcome, Plan, Report, Trigger, Verb, keys_of
 from .ownership import Claim, Ownership
 from .source import Source
-from .store import MemoryStore, Record, Store
 
 __all__ = ["Ledger", "identity_of", "reconcile", "run_pass"]
 
@@ -114,6 +114,7 @@ async def run_pass(
         waiting=plan.waiting,
         conflicts=plan.conflicts,
         last_applied=ledger.ownership,
+        stale=plan.stale,
         trigger=trigger,
         revision=revision,
         duration=anyio.current_time() - began,

@@ -1,4 +1,4 @@
-"""Where ownership is kept: in memory, or in a file that survives kill -9 and dies at boot."""
+"""Where ownership is kept in a file, which survives kill -9 and dies at boot."""
 
 from __future__ import annotations
 
@@ -11,81 +11,23 @@ import re
 import stat
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from anyio import to_thread
 
 from .errors import StoreError
 from .groups import uninterrupted
+from .memory import Record, taken
 from .ownership import Ownership
 
-__all__ = ["FileStore", "MemoryStore", "Record", "Store"]
+__all__ = ["FileStore"]
 
 _VERSION = 1
 _FILES = f"*-{'[0-9a-f]' * 16}.json"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # random(4)
-
-
-class Record(Protocol):
-    """One loop's ownership in a store."""
-
-    async def load(self) -> Ownership: ...
-    async def save(self, ownership: Ownership, /) -> None: ...
-
-
-class Store(Protocol):
-    """Keeps ownership between passes, and, if it can, between processes."""
-
-    def open(self, name: str, identity: str) -> AbstractAsyncContextManager[Record]:
-        """The record of a loop in one scope, held for one user at a time.
-
-        Args:
-            name: The loop's name.
-            identity: The scope's, which differs for another namespace of the same name.
-
-        Raises:
-            StoreError: It cannot be used, or somebody else holds it.
-        """
-        ...
-
-
-class _MemoryRecord:
-    def __init__(self, records: dict[tuple[str, str], Ownership], key: tuple[str, str]) -> None:
-        self._records = records
-        self._key = key
-
-    async def load(self) -> Ownership:
-        return self._records.get(self._key, Ownership())
-
-    async def save(self, ownership: Ownership) -> None:
-        self._records[self._key] = ownership
-
-
-class MemoryStore:
-    """Keeps ownership as long as the object lives: over restarts of a loop, not of the process."""
-
-    def __init__(self) -> None:
-        self._records: dict[tuple[str, str], Ownership] = {}
-        self._held: set[tuple[str, str]] = set()
-
-    @asynccontextmanager
-    async def open(self, name: str, identity: str) -> AsyncIterator[Record]:
-        """The record of that loop, empty the first time.
-
-        Raises:
-            StoreError: Another loop holds it.
-        """
-        key = (name, identity)
-        if key in self._held:
-            raise _taken("this store", name)
-        self._held.add(key)
-        try:
-            yield _MemoryRecord(self._records, key)
-        finally:
-            self._held.discard(key)
 
 
 def runtime_directory() -> Path:
@@ -196,7 +138,7 @@ class _FileRecord:
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise _taken(str(self._path), self._name) from None
+                raise taken(str(self._path), self._name) from None
 
     def let_go(self) -> None:
         """Give up the lock; it does not block, so that nothing can keep it from being done."""
@@ -221,7 +163,20 @@ class _FileRecord:
         except ValueError as error:
             raise _damaged(self._path, str(error)) from None
 
+    def _is_held(self) -> bool:
+        """Whether the lock is still that of the file there is: its directory may be swept away."""
+        if self._lock is None:
+            return False
+        try:
+            return os.path.samestat(os.fstat(self._lock), os.stat(self._path.with_suffix(".lock")))
+        except FileNotFoundError:
+            return False
+
     def _save(self, ownership: Ownership) -> None:
+        with _reported(self._path):
+            if not self._is_held():
+                self.let_go()
+                self.hold()
         text = json.dumps({**self._head, "claims": ownership.to_json()})
         scratch = self._path.with_suffix(".new")
         with _reported(self._path):
@@ -259,13 +214,6 @@ def _damaged(path: Path, why: str) -> StoreError:
 def _boot_id() -> str:
     with _reported(_BOOT_ID):
         return _BOOT_ID.read_text(encoding="ascii").strip()
-
-
-def _taken(place: str, name: str) -> StoreError:
-    return StoreError(
-        f"{place}: another loop named {name!r} holds this record; stop it, or give this one "
-        "another name"
-    )
 
 
 def _private(path: str, flags: int) -> int:

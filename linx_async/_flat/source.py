@@ -93,7 +93,14 @@ class FlatSource(ABC, Generic[DesiredT]):
             # The same object for the same keys: that is how the quiet pass knows them.
             keys = self._keys if asked == self._keys else asked
         await self._watch(keys)
-        observed = await uninterrupted(lambda: to_thread.run_sync(self._read, keys))
+
+        def read() -> Observed:
+            observed = self._read(keys)
+            # Kept for `diff`: a long plan is made in this thread, not on the event loop's.
+            self.diff(desired, observed, owned)
+            return observed
+
+        observed = await uninterrupted(lambda: to_thread.run_sync(read))
         self._asked = (desired, owned)
         return observed
 

@@ -103,7 +103,8 @@ def _scalar(key: str, value: Scalar) -> str:
         case int():
             if value < 0 and key != "cpu.weight.nice":
                 raise DesiredStateError(f"{key}: expected zero or more, got {value!r}")
-            return _checked_number(key, str(int(value)))
+            # Python refuses to print integers of thousands of digits.
+            return _checked_number(key, str(int(min(value, _MOST**2))))
         case str():
             return _sized(key, value)
     raise DesiredStateError(f"{key}: expected an integer, text, 'max' or None, got {value!r}")

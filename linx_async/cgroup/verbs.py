@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
+from .._core.memory import Store
 from .._core.model import Hint, Report
 from .._core.ownership import Ownership
 from .._core.reconcile import reconcile as reconcile_source
-from .._core.store import Store
 from .._flat.diff import FlatOp
 from .._flat.observed import Observed
 from .desired import Desired, DesiredLike

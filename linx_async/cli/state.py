@@ -8,9 +8,10 @@ from contextlib import AbstractAsyncContextManager
 from attrs import frozen
 
 from .._core.errors import LinxError, StoreError
+from .._core.memory import Record
 from .._core.ownership import Ownership
 from .._core.reconcile import identity_of
-from .._core.store import FileStore, Record
+from .._core.store import FileStore
 from ..config import ConfigError, HostConfig, Part, Problem
 from ..config.host import part_named
 from ..config.problems import dotted

@@ -20,6 +20,7 @@ _TEXT = frozenset({"kernel.hostname", "kernel.domainname", "kernel.core_pattern"
 
 _DECIMALS = re.compile(r"-?[0-9]{1,20}(?:\s+-?[0-9]{1,20})*\Z", re.ASCII)
 _FASTOPEN_KEY = "net.ipv4.tcp_fastopen_key"
+_LARGEST = 2**64
 _LONGEST = 4095
 """Bytes: a write takes less than a page (fs/proc/proc_sysctl.c gives the handler one buffer)."""
 
@@ -34,16 +35,24 @@ def text_of(key: str, value: Value) -> str:
         case bool():
             return str(int(value))
         case int():
-            return str(value)
+            return _number(key, value)
         case str():
             return _checked(key, value)
         case bytes() | bytearray() | memoryview():
             pass
         case Sequence() if value and all(type(item) is int for item in value):
-            return " ".join(map(str, value))
+            return " ".join(_number(key, int(item)) for item in value)
     raise DesiredStateError(
         f"{key}: expected an integer, a boolean, text or a list of integers, got {value!r}"
     )
+
+
+def _number(key: str, value: int) -> str:
+    if not -_LARGEST < value < _LARGEST:
+        shown = max(-(_LARGEST**2), min(value, _LARGEST**2))  # Python refuses to print some
+        raise DesiredStateError(f"{key}: the kernel has no integer of more than 64 bits: {shown}")
+    # Not str(value), which would be the name of a member of an enumeration.
+    return str(int(value))
 
 
 def _checked(key: str, text: str) -> str:

@@ -30,7 +30,7 @@ _EVERYWHERE = frozenset({"all", "default"})
 _NOT_IN_NAMES = "\0*" + string.whitespace
 
 
-@lru_cache(8192)
+@lru_cache(65536)
 def parts_of(key: str) -> tuple[str, ...]:
     """The path of a key below /proc/sys, from its dot form or its slash form.
 

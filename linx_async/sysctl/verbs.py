@@ -9,10 +9,10 @@ from typing import TypeVar
 from anyio import to_thread
 
 from .._core.errors import DesiredStateError, OpError
+from .._core.memory import Store
 from .._core.model import Hint, Report
 from .._core.ownership import Ownership
 from .._core.reconcile import reconcile as reconcile_source
-from .._core.store import Store
 from .._flat.diff import FlatOp
 from .._flat.observed import Observed
 from .._flat.values import stripped

@@ -20,9 +20,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from linx_async import Ownership, Report, Verb
+from linx_async import MemoryStore, Ownership, Report, Verb
 from linx_async._core.reconcile import Ledger, run_pass
-from linx_async._core.store import MemoryStore
 from linx_async._flat.diff import FlatOp
 from linx_async._kernel.inotify import Mask
 from linx_async._kernel.inotify_abi import add_watch, decode, open_inotify

@@ -51,7 +51,7 @@ KEYS = (
     ),
 )
 keys = st.sampled_from(KEYS)
-integers = st.integers(-(2**63), 2**64)
+integers = st.integers(-(2**64) + 1, 2**64 - 1)
 
 
 def dots(path: tuple[str, ...]) -> str:

@@ -297,3 +297,8 @@ def test_what_undoes_a_write_is_what_was_there() -> None:
     limits: Mapping[str, str] = {"8:0": "rbps=1", "8:16": "wiops=9"}
     text = undo("io.max", text_of("io.max", limits), DEVICE)
     assert same("io.max", text, DEVICE)
+
+
+def test_an_integer_too_long_to_print_is_refused_with_its_key() -> None:
+    with pytest.raises(DesiredStateError, match=r"memory\.max"):
+        text_of("memory.max", 10**5000)

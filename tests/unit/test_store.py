@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import resource
+import shutil
 import stat
 import sys
 import tempfile
@@ -445,3 +446,25 @@ def test_a_root_that_may_not_write_to_run_is_like_an_ordinary_user(
     not_root.setattr(os, "access", lambda place, mode: place == str(tmp_path))
     not_root.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     assert runtime_directory() == tmp_path / "linx-async"
+
+
+async def test_a_directory_that_is_swept_away_is_made_again_with_its_lock(
+    store: FileStore, folder: Path
+) -> None:
+    async with store.open("loop", "scope") as record:
+        shutil.rmtree(folder)
+        await record.save(OWNED)
+        assert await record.load() == OWNED
+        with pytest.raises(StoreError, match="another loop named 'loop'"):
+            async with FileStore(folder).open("loop", "scope"):
+                pass
+
+
+async def test_whoever_took_the_record_meanwhile_keeps_it(store: FileStore, folder: Path) -> None:
+    async with store.open("loop", "scope") as record:
+        shutil.rmtree(folder)
+        async with FileStore(folder).open("loop", "scope") as other:
+            with pytest.raises(StoreError, match="another loop named 'loop'"):
+                await record.save(Ownership())
+            await other.save(OWNED)
+            assert await other.load() == OWNED

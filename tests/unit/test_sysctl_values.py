@@ -16,6 +16,10 @@ class Mode(enum.IntEnum):
     LOOSE = 2
 
 
+class Filter(int, enum.Enum):
+    STRICT = 1
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -24,6 +28,7 @@ class Mode(enum.IntEnum):
         (True, "1"),
         (False, "0"),
         (Mode.LOOSE, "2"),
+        (Filter.STRICT, "1"),
         ("cubic", "cubic"),
         ("", ""),
         ((4096, 131072), "4096 131072"),
@@ -55,11 +60,20 @@ def test_a_value_is_written_as_text(value: object, text: str) -> None:
         "a\0b",
         "\ud800",
         "x" * 4096,
+        2**64,
+        -(2**64),
+        [0, 2**64],
     ],
 )
 def test_a_wrong_value_is_refused_with_its_key(value: object) -> None:
     with pytest.raises(DesiredStateError, match=KEY):
         text_of(KEY, value)  # type: ignore[arg-type]
+
+
+def test_an_integer_too_long_to_print_is_refused_with_its_key() -> None:
+    for value in (10**5000, [-(10**5000)]):
+        with pytest.raises(DesiredStateError, match=KEY):
+            text_of(KEY, value)
 
 
 def test_a_refused_value_is_named() -> None:
