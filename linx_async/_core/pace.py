@@ -55,7 +55,6 @@ class _Streak:
     """One key's corrections in a row."""
 
     length: int
-    changed_at: float
     hold_until: float = -math.inf
     calm_after: float = -math.inf
 
@@ -212,7 +211,7 @@ class Pace:
             length = streak.length + 1 if streak is not None and in_a_row else 1
             wait = self._damping(length)
             self._streaks[key] = _Streak(
-                length, now, now + wait, now + max(_RAPID, _ROUND * (self.debounce + wait))
+                length, now + wait, now + max(_RAPID, _ROUND * (self.debounce + wait))
             )
         calm = [k for k, s in self._streaks.items() if k not in changed and now > s.calm_after]
         for key in calm:

@@ -31,7 +31,6 @@ _NETCONF = {
         3: "rp_filter",
         5: "proxy_arp",
         6: "ignore_routes_with_linkdown",
-        8: "bc_forwarding",
     },
     "ipv6": {2: "forwarding", 5: "proxy_ndp", 6: "ignore_routes_with_linkdown"},
 }

@@ -13,7 +13,7 @@ from .._core.errors import OpError
 from .._core.model import Hint
 from .._flat.diff import Vocabulary
 from .._flat.source import FlatSource
-from .._kernel.cgroupfs import Mount, mount_of
+from .._kernel.cgroupfs import mount_of
 from .._kernel.files import Location
 from .._kernel.tree import Tree
 from .codec import pieces
@@ -48,7 +48,6 @@ class Source(FlatSource[DesiredLike]):
         self.scope: str = checked_path(path)
         self.name: str = f"cgroup@{self.scope}"
         self.identity: str = self.name
-        self._mount: Mount | None = None
         self._path = ""
         self._subscription: Subscription | None = None
 
@@ -82,7 +81,7 @@ class Source(FlatSource[DesiredLike]):
         return Desired.of(desired).settings
 
     def _open(self) -> None:
-        self._mount = mount = mount_of(self.scope)
+        mount = mount_of(self.scope)
         self._path = below_mount(self.scope, mount.point)
         self.identity = f"{mount.identity} /{self._path}"
         self._tree = Tree(mount.point, lambda function: function(), self._opened)
@@ -90,7 +89,7 @@ class Source(FlatSource[DesiredLike]):
     def _close(self) -> None:
         if self._tree is not None:
             self._tree.close()
-        self._mount = self._tree = None
+        self._tree = None
 
     def _opened(self, directory: str, fd: int) -> None:
         if self._subscription is not None:
