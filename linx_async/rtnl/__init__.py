@@ -1,0 +1,1 @@
+"""Links, addresses, routes, rules, neighbours and nexthops of a network namespace."""

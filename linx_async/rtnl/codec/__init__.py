@@ -1,0 +1,1 @@
+"""The codecs of rtnetlink messages: bytes to values and back, without any I/O."""

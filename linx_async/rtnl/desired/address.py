@@ -1,0 +1,181 @@
+"""An address of an interface, as it is declared and as the kernel shows it."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
+from typing import Final
+
+from attrs import field, frozen
+
+from .checks import (
+    IP,
+    SCOPES,
+    U32,
+    IPLike,
+    Unknown,
+    address_4,
+    between,
+    check_flag,
+    check_interface,
+    check_text,
+    either_address,
+    or_none,
+    to_address,
+    to_protocol,
+    to_scope,
+    wrong,
+)
+
+__all__ = ["FOREVER", "Address"]
+
+FOREVER: Final = 2**32 - 1
+"""A lifetime without an end, in seconds (INFINITY_LIFE_TIME, net/addrconf.h)."""
+
+_LOOPBACK = IPv4Network("127.0.0.0/8")
+
+
+@frozen(init=False)
+class Address:
+    """An address of an interface (RTM_NEWADDR: rtnetlink(7), ip-address(8)).
+
+    Args:
+        interface: The interface's name.
+        address: The local address; text may have the prefix length with it: `10.0.0.2/24`.
+        prefix_length: Bits of the network part; default: all of them.
+        peer: The other end of a point-to-point link; None where there is none.
+        broadcast: The broadcast address, IPv4 alone; None where there is none.
+        label: The label, IPv4 alone; default: the interface's name.
+        scope: `global`, `site`, `link`, `host` or a number, IPv4 alone: the kernel tells by the
+            address for IPv6. Default: `host` within 127.0.0.0/8, else `global`.
+        valid_lifetime: Seconds until the kernel removes it; default: `FOREVER`.
+        preferred_lifetime: Seconds until it is deprecated; default: as long as it is valid.
+        nodad: Whether to leave out duplicate address detection, IPv6 alone (IFA_F_NODAD).
+        noprefixroute: Whether the kernel shall make no route for its network.
+        metric: The metric of that route (IFA_RT_PRIORITY); None is the kernel's own.
+        protocol: Who put it there (IFA_PROTO, Linux 5.18); None in a desired one: the source.
+        flags: The kernel's flags (IFA_F_*); in an observed one.
+        unknown: Attributes that are not known here, as they came; in an observed one.
+
+    Raises:
+        DesiredStateError: A field is wrong, or does not go with the others.
+    """
+
+    interface: str
+    address: IP
+    prefix_length: int
+    peer: IP | None
+    broadcast: IPv4Address | None
+    label: str | None
+    scope: int | None
+    valid_lifetime: int
+    preferred_lifetime: int
+    nodad: bool
+    noprefixroute: bool
+    metric: int | None
+    protocol: int | None
+    flags: int = field(eq=False)
+    unknown: Unknown = field(eq=False)
+
+    def __init__(
+        self,
+        interface: str,
+        address: IPLike,
+        prefix_length: int | None = None,
+        *,
+        peer: IPLike | None = None,
+        broadcast: IPv4Address | str | None = None,
+        label: str | None = None,
+        scope: int | str | None = None,
+        valid_lifetime: int = FOREVER,
+        preferred_lifetime: int | None = None,
+        nodad: bool = False,
+        noprefixroute: bool = False,
+        metric: int | None = None,
+        protocol: int | None = None,
+        flags: int = 0,
+        unknown: Unknown = (),
+    ) -> None:
+        local, length = _local(address, prefix_length)
+        is_4 = isinstance(local, IPv4Address)
+        for name, value, given in (
+            ("label", label, is_4 or label is None),
+            ("broadcast", broadcast, is_4 or broadcast is None),
+            ("scope", scope, is_4 or scope is None),
+            ("nodad", nodad, not is_4 or not nodad),
+        ):
+            if not given:
+                raise wrong(name, f"{value!r} does not go with {local}: IPv{local.version}")
+        valid = between(valid_lifetime, "valid_lifetime", 1, FOREVER)
+        preferred = (
+            valid
+            if preferred_lifetime is None
+            else between(preferred_lifetime, "preferred_lifetime", 0, FOREVER)
+        )
+        if preferred > valid:
+            raise wrong("preferred_lifetime", f"{preferred} is more than the valid one, {valid}")
+        name = check_interface(interface, "interface")
+        self.__attrs_init__(
+            name,
+            local,
+            length,
+            or_none(peer, "peer", lambda v, what: either_address(v, what, local.version)),
+            or_none(broadcast, "broadcast", address_4),
+            (name if label is None else _label(label, name)) if is_4 else None,
+            (_scope(local) if scope is None else to_scope(scope, "scope")) if is_4 else None,
+            valid,
+            preferred,
+            check_flag(nodad, "nodad"),
+            check_flag(noprefixroute, "noprefixroute"),
+            or_none(metric, "metric", lambda v, what: between(v, what, 1, U32)),
+            or_none(protocol, "protocol", to_protocol),
+            flags,
+            unknown,
+        )
+
+    @property
+    def family(self) -> int:
+        """4 or 6."""
+        return self.address.version
+
+    @property
+    def key(self) -> str:
+        """What the kernel tells addresses of an interface apart by.
+
+        The address with its prefix length and peer for IPv4 (__inet_insert_ifa() in
+        net/ipv4/devinet.c), the address alone for IPv6 (ipv6_add_addr() in net/ipv6/addrconf.c).
+        """
+        if isinstance(self.address, IPv6Address):
+            return f"address {self.address} on {self.interface}"
+        peer = "" if self.peer is None else f" peer {self.peer}"
+        return f"address {self.address}/{self.prefix_length}{peer} on {self.interface}"
+
+    def __str__(self) -> str:
+        peer = "" if self.peer is None else f" peer {self.peer}"
+        return f"{self.address}/{self.prefix_length}{peer} on {self.interface}"
+
+
+def _local(address: IPLike, prefix_length: int | None) -> tuple[IP, int]:
+    text, slash, length = address.partition("/") if isinstance(address, str) else (address, "", "")
+    local = to_address(text, "address")
+    if not slash:
+        if prefix_length is None:
+            return local, local.max_prefixlen
+        return local, between(prefix_length, "prefix_length", 0, local.max_prefixlen)
+    if prefix_length is not None:
+        raise wrong("prefix_length", f"{address!r} has one, and {prefix_length!r} was given too")
+    if not length.isascii() or not length.isdigit() or int(length) > local.max_prefixlen:
+        raise wrong("address", f"{address!r}: {length!r} is no prefix length")
+    return local, int(length)
+
+
+def _label(value: str, interface: str) -> str:
+    label = check_text(value, "label", 15)
+    if not label:
+        raise wrong("label", "is empty; leave it out for the interface's name")
+    if label != interface and not label.startswith(f"{interface}:"):
+        raise wrong("label", f"{label!r} does not begin with {interface!r} and a colon")
+    return label
+
+
+def _scope(local: IP) -> int:
+    return SCOPES["host" if local in _LOOPBACK else "global"]
