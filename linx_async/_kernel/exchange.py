@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import struct
+from collections.abc import Sequence
 from typing import Final
 
 from attrs import frozen
@@ -20,7 +21,7 @@ from .netlink import (
     split,
 )
 
-__all__ = ["Exchange", "Refusal", "acknowledgement"]
+__all__ = ["Exchange", "RawDump", "Refusal", "Transaction", "acknowledgement"]
 
 _MIN_TYPE: Final = 16
 # Plain ints: arithmetic on enum members costs more than taking a message apart does.
@@ -130,6 +131,9 @@ class Exchange:
             if message.seq == self._seq and message.pid == self._port:
                 self._take(message)
 
+    def pause(self) -> None:
+        """Nothing more has come for now."""
+
     def _take(self, message: Message) -> None:
         if message.flags & _DUMP_INTR and message.type != _ERROR:
             self.interrupted = True
@@ -143,3 +147,96 @@ class Exchange:
             self.done = True
         elif message.type == _OVERRUN:
             self.interrupted = True
+
+
+class RawDump:
+    """A dump as it came: its datagrams, of which only the ends are looked at.
+
+    Attributes:
+        seq: The request's sequence number.
+        port: Our port id.
+        datagrams: What came, without what only ended it; each is whole messages.
+        refusal: Why the kernel refused, once it is done; None where it did not.
+        done: The answer is complete.
+    """
+
+    __slots__ = ("datagrams", "done", "port", "refusal", "seq")
+
+    def __init__(self, seq: int, port: int) -> None:
+        self.seq = seq
+        self.port = port
+        self.datagrams: list[bytes] = []
+        self.refusal: Refusal | None = None
+        self.done = False
+
+    def feed(self, datagram: bytes) -> None:
+        """Take in a datagram. One that is not of this answer is passed over.
+
+        Raises:
+            NetlinkDecodeError: It is too short for a header.
+        """
+        if len(datagram) < MESSAGE.size:
+            if datagram:
+                raise NetlinkDecodeError("a message header is cut short", 0)
+            return
+        _, _, _, seq, port = MESSAGE.unpack_from(datagram)
+        if seq == self.seq and port == self.port:
+            self.datagrams.append(datagram)
+
+    def pause(self) -> None:
+        """Nothing more has come: the kernel makes the rest of a dump while the last is read.
+
+        Raises:
+            NetlinkDecodeError: The end is malformed.
+        """
+        if not self.datagrams:
+            return
+        last = self.datagrams[-1]
+        offset = 0
+        for message in split(last):
+            if message.type in {_ERROR, _DONE}:
+                error = message.type == _ERROR
+                self.refusal = acknowledgement(message) if error else _dump_status(message)
+                self.done = True
+                self.datagrams.pop()
+                if offset:
+                    self.datagrams.append(last[:offset])
+                return
+            offset += align(MESSAGE.size + len(message.payload))
+
+
+class Transaction:
+    """The answer to several changes that were sent as one, of which only the last asks for an ack.
+
+    Refusals come unasked, each with its request's sequence number.
+
+    Attributes:
+        refusals: For each request, why the kernel refused it, or None.
+        done: The answer is complete.
+    """
+
+    __slots__ = ("_last", "_places", "_port", "done", "refusals")
+
+    def __init__(self, seqs: Sequence[int], port: int) -> None:
+        self._places = {seq: place for place, seq in enumerate(seqs)}
+        self._last = seqs[-1]
+        self._port = port
+        self.refusals: list[Refusal | None] = [None] * len(seqs)
+        self.done = False
+
+    def feed(self, datagram: bytes) -> None:
+        """Take in a datagram.
+
+        Raises:
+            NetlinkDecodeError: It is malformed, so the answer cannot be relied on.
+        """
+        for message in split(datagram):
+            place = self._places.get(message.seq)
+            if place is None or message.pid != self._port or message.type != _ERROR:
+                continue
+            self.refusals[place] = acknowledgement(message)
+            if message.seq == self._last:
+                self.done = True
+
+    def pause(self) -> None:
+        """Nothing more has come for now."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import socket
-from collections.abc import Callable, Iterable
-from contextlib import suppress
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, Protocol, TypeAlias
 
 import anyio
 import anyio.lowlevel
@@ -14,23 +12,36 @@ import anyio.to_thread
 from anyio.abc import AsyncResource
 
 from .._core.errors import DumpInterrupted, OpError, SourceError
-from .exchange import Exchange
+from .datagrams import DATAGRAMS_A_TURN, Datagrams, EventsLost
+from .exchange import Exchange, RawDump, Refusal, Transaction
 from .netlink import Flag, Message, NetlinkDecodeError, next_sequence, pack_message, split
-from .netlink_open import NETLINK_ROUTE, Opening, failure, open_socket
+from .netlink_open import NETLINK_ROUTE, Opening, open_socket
 
-__all__ = ["NETLINK_ROUTE", "EventsLost", "NetlinkSocket", "Opener"]
+__all__ = ["NETLINK_ROUTE", "EventsLost", "NetlinkSocket", "Opener", "Request"]
 
 Opener = Callable[[Callable[[], socket.socket]], socket.socket]
 """Calls a function, in the network namespace that a socket shall belong to."""
 
-# Dumps come in datagrams of about 32 KiB, whatever buffer is offered.
-_DATAGRAM_SIZE: Final = 65536
-_DATAGRAMS_A_TURN: Final = 64
-_KERNEL: Final = 0
+Request: TypeAlias = tuple[int, int, bytes]
+"""A message to send: its type, its flags, its payload."""
+
+_DUMP: Final = int(Flag.REQUEST | Flag.DUMP)
+_CHANGE: Final = int(Flag.REQUEST)
+_LAST_CHANGE: Final = int(Flag.REQUEST | Flag.ACK)
+
+# 256 refusals overflow the default receive buffer: each charges some 832 bytes of it.
+_MESSAGES_A_SEND: Final = 250
+_BYTES_A_SEND: Final = 65536
 
 
-class EventsLost(SourceError):
-    """The kernel dropped notifications, or one could not be read: look at everything again."""
+class _Answer(Protocol):
+    """What puts an answer together."""
+
+    done: bool
+
+    def feed(self, datagram: bytes) -> None: ...
+
+    def pause(self) -> None: ...
 
 
 class NetlinkSocket(AsyncResource):
@@ -41,12 +52,12 @@ class NetlinkSocket(AsyncResource):
     """
 
     def __init__(self, sock: socket.socket, *, listens: bool) -> None:
-        self._sock = sock
+        self._datagrams = Datagrams(sock)
         self._listens = listens
-        self._port: int = sock.getsockname()[0]
         self._reading = anyio.ResourceGuard("reading from")
         self._turn = anyio.Lock()
         self._seq = 0
+        self._dump_seq = 0
         self._unsettled = False
         self._lost = ""
 
@@ -87,18 +98,11 @@ class NetlinkSocket(AsyncResource):
     @property
     def port(self) -> int:
         """The port id (nl_pid) that the kernel gave the socket."""
-        return self._port
+        return self._datagrams.port
 
     async def aclose(self) -> None:
         """Close it. Whoever waits in `receive` or `request` gets anyio.ClosedResourceError."""
-        if self._sock.fileno() < 0:
-            return
-        anyio.notify_closing(self._sock)
-        try:
-            # Who was woken leaves the descriptor before its number can be used again.
-            await anyio.lowlevel.cancel_shielded_checkpoint()
-        finally:
-            self._sock.close()
+        await self._datagrams.aclose()
 
     async def receive(self) -> list[Message]:
         """Wait for notifications; all that are there, at least one, at most some 64 datagrams.
@@ -114,18 +118,18 @@ class NetlinkSocket(AsyncResource):
             while True:
                 messages = self._gather()
                 if self._lost:
-                    await self._drain()
+                    await self._datagrams.drain()
                     reason, self._lost = self._lost, ""
                     raise EventsLost(reason)
                 if messages:
                     return messages
-                await anyio.wait_readable(self._sock)
+                await self._datagrams.readable()
 
     def _gather(self) -> list[Message]:
         messages: list[Message] = []
         try:
-            for _ in range(_DATAGRAMS_A_TURN):
-                datagram = self._read()
+            for _ in range(DATAGRAMS_A_TURN):
+                datagram = self._datagrams.read()
                 if datagram is None:
                     break
                 messages.extend(split(datagram))
@@ -134,42 +138,6 @@ class NetlinkSocket(AsyncResource):
         except NetlinkDecodeError as error:
             self._lost = f"a malformed notification: {error}"
         return messages
-
-    def _read(self) -> bytes | None:
-        """One datagram of the kernel's, empty if it was another's; None when none is there.
-
-        Raises:
-            EventsLost: The receive buffer had no room, or ours had not.
-        """
-        if self._sock.fileno() < 0:
-            raise anyio.ClosedResourceError
-        try:
-            datagram, _, flags, sender = self._sock.recvmsg(_DATAGRAM_SIZE)
-        except BlockingIOError:
-            return None
-        except OSError as error:
-            if error.errno == errno.ENOBUFS:
-                raise EventsLost(
-                    "the kernel dropped messages (ENOBUFS): the receive buffer was full"
-                ) from error
-            raise failure("cannot read the netlink socket", error) from error
-        if sender[0] != _KERNEL:
-            return b""
-        if flags & socket.MSG_TRUNC:
-            raise EventsLost(f"a datagram of more than {_DATAGRAM_SIZE} bytes was cut off")
-        return datagram
-
-    async def _drain(self) -> None:
-        """Throw away what is queued: an overrun is told once, until the queue is empty."""
-        datagram: bytes | None = b""
-        while datagram is not None:
-            for _ in range(_DATAGRAMS_A_TURN):
-                with suppress(EventsLost):
-                    datagram = self._read()
-                if datagram is None:
-                    break
-            else:
-                await anyio.lowlevel.checkpoint()
 
     async def request(
         self, type: int, flags: int = 0, payload: bytes = b"", *, key: str = ""
@@ -193,62 +161,134 @@ class NetlinkSocket(AsyncResource):
             ValueError: A number does not fit the header, or the socket listens to groups.
             anyio.ClosedResourceError: It is closed.
         """
+        flags |= Flag.REQUEST if flags & Flag.DUMP == Flag.DUMP else Flag.REQUEST | Flag.ACK
+        what = key or f"request {type}"
+        async with self._turn:
+            seq = self._next()
+            exchange = Exchange(seq, self.port)
+            await self._converse(pack_message(type, flags, seq, payload), exchange, what)
+        return _answer(exchange, what)
+
+    async def dump(self, type: int, payload: bytes, *, key: str = "") -> RawDump:
+        """Ask for a dump, and take it as it comes, without looking at it.
+
+        Dumps have one sequence number of their own on this socket, so that those of an unchanged
+        table are the same bytes; after one that was cut short, they have another.
+
+        Args:
+            type: nlmsg_type of the request.
+            payload: The family's header and the attributes.
+            key: What it is about, for errors.
+
+        Raises:
+            OpError: The kernel refused it.
+            SourceError: No whole answer came.
+            ValueError: A number does not fit the header, or the socket listens to groups.
+            anyio.ClosedResourceError: It is closed.
+        """
+        what = key or f"request {type}"
+        async with self._turn:
+            if self._unsettled or not self._dump_seq:
+                self._dump_seq = self._next()
+            dump = RawDump(self._dump_seq, self.port)
+            await self._converse(pack_message(type, _DUMP, dump.seq, payload), dump, what)
+        _check(dump.refusal, what)
+        return dump
+
+    async def change(self, requests: Sequence[Request], *, key: str = "") -> list[Refusal | None]:
+        """Send changes, many at once; one that is refused does not stop those after it.
+
+        Args:
+            requests: What to send; NLM_F_REQUEST is added.
+            key: What it is about, for errors.
+
+        Returns:
+            For each, why the kernel refused it, or None.
+
+        Raises:
+            SourceError: No whole answer came; what was carried out is not known.
+            ValueError: A number does not fit the header, or the socket listens to groups.
+            anyio.ClosedResourceError: It is closed.
+        """
+        refusals: list[Refusal | None] = []
+        async with self._turn:
+            for part in _parts(requests):
+                seqs = [self._next() for _ in part]
+                transaction = Transaction(seqs, self.port)
+                # Refusals come unasked; the ack of the last one ends the answer.
+                flags = [_CHANGE] * (len(part) - 1) + [_LAST_CHANGE]
+                data = b"".join(
+                    [
+                        pack_message(kind, flag | more, seq, payload)
+                        for (kind, flag, payload), more, seq in zip(part, flags, seqs, strict=True)
+                    ]
+                )
+                await self._converse(data, transaction, key or "changes")
+                refusals += transaction.refusals
+                await anyio.lowlevel.checkpoint()
+        return refusals
+
+    def _next(self) -> int:
+        self._seq = next_sequence(self._seq)
+        if self._seq == self._dump_seq:
+            self._seq = next_sequence(self._seq)
+        return self._seq
+
+    async def _converse(self, data: bytes, answer: _Answer, what: str) -> None:
         if self._listens:
             raise ValueError("groups: a socket that listens to groups takes no requests")
-        flags |= Flag.REQUEST if flags & Flag.DUMP == Flag.DUMP else Flag.REQUEST | Flag.ACK
-        async with self._turn:
-            self._seq = next_sequence(self._seq)
-            request = pack_message(type, flags, self._seq, payload)
-            exchange = Exchange(self._seq, self._port)
-            try:
-                await self._converse(request, exchange)
-            except (EventsLost, NetlinkDecodeError) as error:
-                raise SourceError(
-                    f"{key or f'request {type}'}: no whole answer: {error}"
-                ) from error
-        return _answer(exchange, key or f"request {type}")
-
-    async def _converse(self, request: bytes, exchange: Exchange) -> None:
         with self._reading:
             if self._unsettled:
                 # A dump that was left halfway would make the next one fail with EBUSY.
-                await self._drain()
+                await self._datagrams.drain()
             self._unsettled = True
-            await self._send(request)
-            await self._collect(exchange)
+            try:
+                await self._datagrams.send(data)
+                await self._collect(answer)
+            except (EventsLost, NetlinkDecodeError) as error:
+                raise SourceError(f"{what}: no whole answer: {error}") from error
             self._unsettled = False
 
-    async def _send(self, request: bytes) -> None:
+    async def _collect(self, answer: _Answer) -> None:
         while True:
-            if self._sock.fileno() < 0:
-                raise anyio.ClosedResourceError
-            try:
-                self._sock.send(request)
-            except BlockingIOError:
-                await anyio.wait_writable(self._sock)
-            except OSError as error:
-                raise failure(f"cannot send {len(request)} bytes", error) from error
-            else:
-                return
-
-    async def _collect(self, exchange: Exchange) -> None:
-        while True:
-            for _ in range(_DATAGRAMS_A_TURN):
-                datagram = self._read()
+            for _ in range(DATAGRAMS_A_TURN):
+                datagram = self._datagrams.read()
                 if datagram is None:
-                    await anyio.wait_readable(self._sock)
+                    answer.pause()
+                    if not answer.done:
+                        await self._datagrams.readable()
                     break
-                exchange.feed(datagram)
-                if exchange.done:
+                answer.feed(datagram)
+                if answer.done:
                     return
             else:
                 await anyio.lowlevel.checkpoint()
+            if answer.done:
+                return
+
+
+def _parts(requests: Sequence[Request]) -> Iterator[list[Request]]:
+    """Requests in parts that are small enough for one send."""
+    part: list[Request] = []
+    size = 0
+    for request in requests:
+        more = len(request[2]) + 16
+        if part and (len(part) == _MESSAGES_A_SEND or size + more > _BYTES_A_SEND):
+            yield part
+            part, size = [], 0
+        part.append(request)
+        size += more
+    if part:
+        yield part
+
+
+def _check(refusal: Refusal | None, key: str) -> None:
+    if refusal:
+        raise OpError(key, refusal.errno, refusal.message, offset=refusal.offset)
 
 
 def _answer(exchange: Exchange, key: str) -> list[Message]:
-    refusal = exchange.refusal
-    if refusal:
-        raise OpError(key, refusal.errno, refusal.message, offset=refusal.offset)
+    _check(exchange.refusal, key)
     if exchange.interrupted:
         raise DumpInterrupted(f"{key}: the kernel's tables changed while they were dumped")
     return exchange.messages
