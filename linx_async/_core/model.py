@@ -165,13 +165,21 @@ class Outcome:
         error: Why it failed; None when it was done.
         unknown: No answer came: it may have been done. The claim is kept.
         settled: What the kernel shows after a write, where it may differ from what was written.
+        conflict: Who holds the key, where that only showed when the op was tried; empty where it
+            is not so. The op was not done then.
         duration: Seconds the op took; None where only its batch was timed.
     """
 
     error: OpError | None = None
     unknown: bool = False
     settled: str | None = None
+    conflict: str = ""
     duration: float | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether the kernel was changed, and said so."""
+        return self.error is None and not self.unknown and not self.conflict
 
 
 @frozen

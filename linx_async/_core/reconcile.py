@@ -12,7 +12,7 @@ from attrs import define, evolve, field
 from .errors import DesiredStateError, OpError, SourceError
 from .groups import uninterrupted
 from .memory import MemoryStore, Record, Store
-from .model import Failure, OpT, Outcome, Plan, Report, Trigger, Verb, keys_of
+from .model import Conflict, Failure, OpT, Outcome, Plan, Report, Trigger, Verb, keys_of
 from .ownership import Claim, Ownership
 from .source import Source
 
@@ -50,12 +50,13 @@ class _Tally(Generic[OpT]):
 
     applied: list[OpT] = field(factory=list)
     failed: list[Failure[OpT]] = field(factory=list)
+    conflicts: list[Conflict] = field(factory=list)
     pending: list[OpT] = field(factory=list)
     timings: dict[str, float] = field(factory=dict)
 
     def ready(self, batch: Sequence[OpT]) -> list[OpT]:
         """The ops of a batch that can be tried; the others depend on what failed: pending."""
-        stuck = set(keys_of(self.failed) | keys_of(self.pending))
+        stuck = set(keys_of((*self.failed, *self.conflicts, *self.pending)))
         ready: list[OpT] = []
         for op in batch:
             if op.requires & stuck:
@@ -66,8 +67,10 @@ class _Tally(Generic[OpT]):
         return ready
 
     def count(self, op: OpT, outcome: Outcome) -> None:
-        if outcome.error is None and not outcome.unknown:
+        if outcome.done:
             self.applied.append(op)
+        elif outcome.conflict:
+            self.conflicts.append(Conflict(op.key, outcome.conflict))
         else:
             error = outcome.error or OpError(op.key, None, "no answer came; it may have been done")
             self.failed.append(Failure(op, error, outcome.unknown))
@@ -106,13 +109,14 @@ async def run_pass(
         tally = await _apply_plan(source, plan, ledger, limit)
     except OSError as error:
         raise SourceError(f"{source.name}: {error}") from error
+    conflicts = (*plan.conflicts, *tally.conflicts)
     return Report(
-        converged=not (tally.failed or tally.pending or plan.waiting or plan.conflicts),
+        converged=not (tally.failed or tally.pending or plan.waiting or conflicts),
         applied=tuple(tally.applied),
         failed=tuple(tally.failed),
         pending=tuple(tally.pending),
         waiting=plan.waiting,
-        conflicts=plan.conflicts,
+        conflicts=conflicts,
         last_applied=ledger.ownership,
         stale=plan.stale,
         trigger=trigger,
@@ -186,10 +190,9 @@ def _settled(before: Ownership, batch: Sequence[OpT], outcomes: Sequence[Outcome
     """What was ours before, and what of the batch was done or may have been, op by op."""
     claims = dict(before)
     for op, outcome in zip(batch, outcomes, strict=True):
-        done = outcome.error is None and not outcome.unknown
-        if done and op.verb.disowns:
+        if outcome.done and op.verb.disowns:
             claims.pop(op.key, None)
-        elif op.claim is not None and (done or outcome.unknown):
+        elif op.claim is not None and (outcome.done or outcome.unknown):
             claim = _merged(before.get(op.key), op.claim)
             if outcome.settled is not None:
                 claim = evolve(claim, settled=outcome.settled)

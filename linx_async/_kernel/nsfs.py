@@ -8,7 +8,15 @@ import os
 import socket
 from pathlib import Path
 
-__all__ = ["KINDS", "close_all", "enter", "identity_here", "is_network", "is_ours"]
+__all__ = [
+    "KINDS",
+    "close_all",
+    "enter",
+    "identity_here",
+    "is_network",
+    "is_ours",
+    "network_descriptor",
+]
 
 _CLONE_NEWNET = 0x40000000
 KINDS = {"net": _CLONE_NEWNET, "uts": 0x04000000, "ipc": 0x08000000}
@@ -42,6 +50,11 @@ def identity_here() -> str:
         except OSError:  # before Linux 5.14
             return " ".join(parts)
     return " ".join([*parts, f"cookie:{int.from_bytes(cookie, 'little')}"])
+
+
+def network_descriptor() -> int:
+    """A descriptor of the network namespace of the calling thread; the caller closes it."""
+    return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def is_network(fd: int) -> bool:

@@ -1,1 +1,90 @@
 """Links, addresses, routes, rules, neighbours and nexthops of a network namespace."""
+
+from __future__ import annotations
+
+from . import diff
+from .desired import (
+    FOREVER,
+    Address,
+    Encap,
+    Forwarding,
+    Link,
+    Neighbour,
+    NextHop,
+    Nexthop,
+    Route,
+    Rule,
+)
+from .desired.desired import Desired, DesiredLike
+from .desired.routes import RouteTable
+from .observed import Observed
+from .observed_link import ObservedLink
+from .ops import (
+    AddAddress,
+    AddLink,
+    AddNeighbour,
+    AddNexthop,
+    AddRoute,
+    AddRule,
+    DeleteAddress,
+    DeleteLink,
+    DeleteNeighbour,
+    DeleteNexthop,
+    DeleteRoute,
+    DeleteRule,
+    MoveLink,
+    Release,
+    ReplaceAddress,
+    ReplaceNeighbour,
+    ReplaceNexthop,
+    ReplaceRoute,
+    RtnlOp,
+    SetLink,
+)
+from .source import PROTOCOL, Scope, Source
+from .verbs import observe, reconcile, subscribe
+
+__all__ = [
+    "FOREVER",
+    "PROTOCOL",
+    "AddAddress",
+    "AddLink",
+    "AddNeighbour",
+    "AddNexthop",
+    "AddRoute",
+    "AddRule",
+    "Address",
+    "DeleteAddress",
+    "DeleteLink",
+    "DeleteNeighbour",
+    "DeleteNexthop",
+    "DeleteRoute",
+    "DeleteRule",
+    "Desired",
+    "DesiredLike",
+    "Encap",
+    "Forwarding",
+    "Link",
+    "MoveLink",
+    "Neighbour",
+    "NextHop",
+    "Nexthop",
+    "Observed",
+    "ObservedLink",
+    "Release",
+    "ReplaceAddress",
+    "ReplaceNeighbour",
+    "ReplaceNexthop",
+    "ReplaceRoute",
+    "Route",
+    "RouteTable",
+    "RtnlOp",
+    "Rule",
+    "Scope",
+    "SetLink",
+    "Source",
+    "diff",
+    "observe",
+    "reconcile",
+    "subscribe",
+]

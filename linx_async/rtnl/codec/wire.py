@@ -36,6 +36,7 @@ FAMILIES: Final[Mapping[int, int]] = {4: 2, 6: 10}
 VERSIONS: Final[Mapping[int, int]] = {2: 4, 10: 6}
 """Versions of IP by address family."""
 
+_BY_INDEX: Final = "ifindex/"
 _U16: Final = struct.Struct("=H")
 _U32: Final = struct.Struct("=I")
 
@@ -80,16 +81,18 @@ class NoInterface(LookupError):
 
 def name_of(names: Names, index: int) -> str:
     """The name of an interface, or `ifindex/N` (no name has a slash) where it is not known."""
-    return names.get(index) or f"ifindex/{index}"
+    return names.get(index) or f"{_BY_INDEX}{index}"
 
 
 def index_of(indices: Indices, name: str) -> int:
-    """The index of an interface.
+    """The index of an interface, of one without a known name too.
 
     Raises:
         NoInterface: It is not there.
     """
     index = indices.get(name)
+    if index is None and name.startswith(_BY_INDEX):
+        index = int(name.removeprefix(_BY_INDEX))
     if index is None:
         raise NoInterface(name)
     return index

@@ -42,13 +42,16 @@ class Address:
         interface: The interface's name.
         address: The local address; text may have the prefix length with it: `10.0.0.2/24`.
         prefix_length: Bits of the network part; default: all of them.
-        peer: The other end of a point-to-point link; None where there is none.
+        peer: The other end of a point-to-point link; None where there is none. The address itself
+            is none, and so is `::`.
         broadcast: The broadcast address, IPv4 alone; None where there is none.
         label: The label, IPv4 alone; default: the interface's name.
         scope: `global`, `site`, `link`, `host` or a number, IPv4 alone: the kernel tells by the
             address for IPv6. Default: `host` within 127.0.0.0/8, else `global`.
         valid_lifetime: Seconds until the kernel removes it; default: `FOREVER`.
-        preferred_lifetime: Seconds until it is deprecated; default: as long as it is valid.
+        preferred_lifetime: Seconds until it is deprecated; default: as long as it is valid. Of an
+            IPv4 address that is valid for ever the kernel knows but 0 and `FOREVER`
+            (inet_fill_ifaddr() in net/ipv4/devinet.c).
         nodad: Whether to leave out duplicate address detection, IPv6 alone (IFA_F_NODAD).
         noprefixroute: Whether the kernel shall make no route for its network.
         metric: The metric of that route (IFA_RT_PRIORITY); None is the kernel's own.
@@ -113,13 +116,19 @@ class Address:
         )
         if preferred > valid:
             raise wrong("preferred_lifetime", f"{preferred} is more than the valid one, {valid}")
+        if is_4 and valid == FOREVER and preferred not in {0, FOREVER}:
+            raise wrong(
+                "preferred_lifetime",
+                f"{preferred} does not go with {local} that is valid for ever: IPv4 knows 0 or"
+                " FOREVER then; give a valid_lifetime too",
+            )
         name = check_interface(interface, "interface")
         self.__attrs_init__(
             name,
             local,
             length,
-            or_none(peer, "peer", lambda v, what: either_address(v, what, local.version)),
-            or_none(broadcast, "broadcast", address_4),
+            or_none(peer, "peer", lambda v, what: _peer(v, what, local)),
+            or_none(broadcast, "broadcast", _broadcast),
             (name if label is None else _label(label, name)) if is_4 else None,
             (_scope(local) if scope is None else to_scope(scope, "scope")) if is_4 else None,
             valid,
@@ -141,13 +150,17 @@ class Address:
     def key(self) -> str:
         """What the kernel tells addresses of an interface apart by.
 
-        The address with its prefix length and peer for IPv4 (__inet_insert_ifa() in
-        net/ipv4/devinet.c), the address alone for IPv6 (ipv6_add_addr() in net/ipv6/addrconf.c).
+        The address alone for IPv6 (ipv6_add_addr() in net/ipv6/addrconf.c). For IPv4 the prefix
+        length too, and the peer's network, not the peer: two of one network are the same address
+        to the kernel (__inet_insert_ifa() in net/ipv4/devinet.c).
         """
         if isinstance(self.address, IPv6Address):
             return f"address {self.address} on {self.interface}"
-        peer = "" if self.peer is None else f" peer {self.peer}"
-        return f"address {self.address}/{self.prefix_length}{peer} on {self.interface}"
+        mask = U32 << (32 - self.prefix_length) & U32
+        if self.peer is None or not (int(self.peer) ^ int(self.address)) & mask:
+            return f"address {self.address}/{self.prefix_length} on {self.interface}"
+        network = IPv4Address(int(self.peer) & mask)
+        return f"address {self.address} peer {network}/{self.prefix_length} on {self.interface}"
 
     def __str__(self) -> str:
         peer = "" if self.peer is None else f" peer {self.peer}"
@@ -157,6 +170,8 @@ class Address:
 def _local(address: IPLike, prefix_length: int | None) -> tuple[IP, int]:
     text, slash, length = address.partition("/") if isinstance(address, str) else (address, "", "")
     local = to_address(text, "address")
+    if local.is_unspecified:
+        raise wrong("address", f"{local} is no address that an interface can have")
     if not slash:
         if prefix_length is None:
             return local, local.max_prefixlen
@@ -166,6 +181,19 @@ def _local(address: IPLike, prefix_length: int | None) -> tuple[IP, int]:
     if not length.isascii() or not length.isdigit() or int(length) > local.max_prefixlen:
         raise wrong("address", f"{address!r}: {length!r} is no prefix length")
     return local, int(length)
+
+
+def _peer(value: IPLike, what: str, local: IP) -> IP | None:
+    peer = either_address(value, what, local.version)
+    is_none = peer == local or (local.version == 6 and peer.is_unspecified)
+    return None if is_none else peer
+
+
+def _broadcast(value: IPv4Address | str, what: str) -> IPv4Address:
+    address = address_4(value, what)
+    if address.is_unspecified:
+        raise wrong(what, f"{address} is none; leave it out")
+    return address
 
 
 def _label(value: str, interface: str) -> str:

@@ -64,6 +64,9 @@ METRICS: Final = {
 PREFERENCES: Final = {"low": 3, "medium": 0, "high": 1}
 """Router preferences by name (RFC 4191, ICMPV6_ROUTER_PREF_*)."""
 
+# ip_metrics_convert() in net/ipv4/metrics.c lowers what is above, and shows the lowered.
+_HIGHEST_METRICS: Final = {"mtu": 65535 - 15, "advmss": 65535 - 40, "hoplimit": 255}
+
 _HEAVIEST: Final = 256
 
 
@@ -206,8 +209,9 @@ def to_metrics(metrics: Any) -> tuple[tuple[str, int | str], ...]:
         if name == "congctl":
             found.append((name, check_text(value, "metrics: congctl", 15)))
         else:
+            highest = _HIGHEST_METRICS.get(name, U32)
             # Zero is what the kernel has where nothing was said: it shows none.
-            found.append((name, between(value, f"metrics: {name}", 1, U32)))
+            found.append((name, between(value, f"metrics: {name}", 1, highest)))
     return tuple(sorted(found))
 
 
@@ -236,4 +240,9 @@ def to_nexthops(nexthops: Any) -> tuple[NextHop, ...]:
 
 def in_order(hops: Iterable[NextHop]) -> tuple[NextHop, ...]:
     """Ways in one order, whichever the kernel has them in."""
-    return tuple(sorted(hops, key=str))
+    return tuple(sorted(hops, key=_place))
+
+
+def _place(hop: NextHop) -> tuple[str, int, bytes]:
+    encap = hop.encap
+    return (str(hop), 0, b"") if encap is None else (str(hop), encap.type, encap.data)

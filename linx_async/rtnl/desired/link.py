@@ -149,7 +149,7 @@ def _parameters(
         if not isinstance(name, str) or not isinstance(value, int | str):
             raise wrong("parameters", f"{what}: {name!r} = {value!r}: expected a number or text")
     if kind is not None and parameters:
-        from ..codec.kinds import check_parameters  # brings pyroute2, which takes its time
+        from ..codec.kinds import check_parameters  # which needs this package itself
 
         return check_parameters(kind, parameters)
     return dict(parameters)

@@ -49,6 +49,7 @@ class Neighbour:
         proxy: Whether the kernel shall answer for the address (NTF_PROXY).
         router: Whether it is a router, IPv6 alone (NTF_ROUTER).
         state: `permanent` or `noarp` in a desired one; any state of the kernel in an observed one.
+            A proxy has always `none`.
         protocol: Who put it there (NDA_PROTOCOL); None in a desired one: the source.
         flags: The kernel's flags (NTF_*); in an observed one.
         unknown: Attributes that are not known here, as they came; in an observed one.
@@ -88,6 +89,8 @@ class Neighbour:
                 if proxy
                 else f"{target} needs one, unless it is a proxy",
             )
+        if proxy and state not in {"none", "permanent"}:
+            raise wrong("state", f"{state!r} does not go with a proxy for {target}")
         if check_flag(router, "router") and target.version == 4:
             raise wrong("router", f"does not go with {target}: IPv4")
         self.__attrs_init__(
@@ -96,7 +99,7 @@ class Neighbour:
             or_none(lladdr, "lladdr", hardware_address),
             proxy,
             router,
-            one_of(state, "state", _LASTING),
+            "none" if proxy else one_of(state, "state", _LASTING),
             or_none(protocol, "protocol", to_protocol),
             flags,
             unknown,

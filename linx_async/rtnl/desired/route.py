@@ -41,14 +41,14 @@ from .forwarding import (
     to_nexthops,
 )
 
-__all__ = ["DEFAULT", "IP6_METRIC", "MAIN", "Prefix", "Route"]
+__all__ = ["IP6_METRIC", "MAIN", "Prefix", "Route"]
 
 MAIN: Final = 254
 IP6_METRIC: Final = 1024
 """The metric of an IPv6 route that was given none (IP6_RT_PRIO_USER, net/ip6_route.h)."""
 
-DEFAULT: Final = {4: IPv4Network("0.0.0.0/0"), 6: IPv6Network("::/0")}
-"""The destination `default`, by family."""
+DEFAULT_4: Final = IPv4Network("0.0.0.0/0")
+DEFAULT_6: Final = IPv6Network("::/0")
 
 
 class Prefix(NamedTuple):
@@ -244,7 +244,8 @@ def _destination(value: NetworkLike, via: IP | None, family: int | None) -> Netw
     if family is not None and (isinstance(family, bool) or family not in {4, 6}):
         raise wrong("family", f"expected 4 or 6, got {family!r}")
     if isinstance(value, str) and value == "default":
-        return DEFAULT[family or (via.version if via is not None else 4)]
+        version = family or (4 if via is None else via.version)
+        return DEFAULT_4 if version == 4 else DEFAULT_6
     goal = to_network(value, "destination")
     if family is not None and goal.version != family:
         raise wrong("family", f"{family} is not that of {goal}")

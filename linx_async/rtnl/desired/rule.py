@@ -8,7 +8,6 @@ from attrs import field, frozen
 
 from .checks import (
     U8,
-    U16,
     U32,
     Network,
     NetworkLike,
@@ -38,6 +37,11 @@ ACTIONS: Final = {
 }
 """What a rule does, by name (FR_ACT_*, include/uapi/linux/fib_rules.h)."""
 
+_TOS_BITS: Final = {4: 0x1C, 6: 0xFC}
+"""The bits of the byte that a rule can have (fib4_rule_configure(), inet_validate_dscp())."""
+_LAST_PORT: Final = 65534
+"""fib_rule_port_range_valid() in include/net/fib_rules.h refuses 65535."""
+
 
 @frozen(init=False)
 class Rule:
@@ -51,15 +55,15 @@ class Rule:
         source: What packets come from; None is anything.
         destination: Where they go to; None is anywhere.
         family: 4 or 6, where neither source nor destination tells; default: 4.
-        fwmark: The mark they carry; None is any.
+        fwmark: The mark they carry; None is any, and so is 0 with a mask of 0.
         fwmask: The bits of the mark to compare.
         iif: The interface they came in by; None is any.
         oif: The interface a local socket is bound to; None is any.
-        tos: The type-of-service byte; 0 is any.
+        tos: The type-of-service byte; 0 is any. Of IPv4 the bits of 0x1c, of IPv6 those of 0xfc.
         uid_range: User ids, first and last, of who sent them; None is anybody.
         ip_protocol: Their protocol, by number: 6 is TCP; None is any.
-        source_ports: Source ports, first and last, or one; None is any.
-        destination_ports: Destination ports, first and last, or one; None is any.
+        source_ports: Source ports, first and last, or one, 1 to 65534; None is any.
+        destination_ports: Destination ports, likewise.
         invert: Whether it is for what does not match (FIB_RULE_INVERT).
         action: `lookup`, `goto`, `nop`, `blackhole`, `unreachable` or `prohibit`.
         goto: The priority to go on with; of `goto` alone.
@@ -141,18 +145,20 @@ class Rule:
         target = or_none(goto, "goto", lambda v, name: between(v, name, place + 1, U32))
         origin = or_none(source, "source", to_network)
         goal = or_none(destination, "destination", to_network)
+        version = _family(family, origin, goal)
+        mark, mask = _mark(fwmark, fwmask)
         self.__attrs_init__(
             place,
             looked_up,
             # No bits to compare are no condition, and the kernel shows none.
             origin if origin is not None and origin.prefixlen else None,
             goal if goal is not None and goal.prefixlen else None,
-            _family(family, origin, goal),
-            or_none(fwmark, "fwmark", _u32),
-            None if fwmark is None else _u32(U32 if fwmask is None else fwmask, "fwmask"),
+            version,
+            mark,
+            mask,
             or_none(iif, "iif", check_interface),
             or_none(oif, "oif", check_interface),
-            between(tos, "tos", 0, U8),
+            _tos(tos, version),
             or_none(uid_range, "uid_range", lambda v, name: _range(v, name, U32 - 1)),
             or_none(ip_protocol, "ip_protocol", lambda v, name: between(v, name, 1, U8)),
             or_none(source_ports, "source_ports", _ports),
@@ -165,9 +171,7 @@ class Rule:
                 "suppress_prefix_length",
                 lambda v, name: between(v, name, 0, 128),
             ),
-            or_none(
-                suppress_group, "suppress_group", lambda v, name: between(v, name, 0, 2**31 - 1)
-            ),
+            or_none(suppress_group, "suppress_group", _group),
             l3mdev,
             or_none(protocol, "protocol", to_protocol),
             flags,
@@ -206,8 +210,22 @@ class Rule:
         return " ".join(words)
 
 
-def _u32(value: Any, what: str) -> int:
-    return between(value, what, 0, U32)
+def _mark(mark: int | None, mask: int | None) -> tuple[int | None, int | None]:
+    if mark is None:
+        return None, None
+    value = between(mark, "fwmark", 0, U32)
+    bits = between(U32 if mask is None else mask, "fwmask", 0, U32)
+    # No mark and no bits to compare are no condition, and the kernel shows none.
+    return (value, bits) if value or bits else (None, None)
+
+
+def _tos(value: Any, version: int) -> int:
+    tos, bits = between(value, "tos", 0, U8), _TOS_BITS[version]
+    if tos & ~bits:
+        raise wrong(
+            "tos", f"{tos:#x} has bits outside of {bits:#x}, which an IPv{version} rule has"
+        )
+    return tos
 
 
 def _group(value: Any, what: str) -> int:
@@ -215,7 +233,7 @@ def _group(value: Any, what: str) -> int:
 
 
 def _ports(value: Any, what: str) -> Range:
-    return _range(value, what, U16, 1)
+    return _range(value, what, _LAST_PORT, 1)
 
 
 def _range(value: Any, what: str, highest: int, lowest: int = 0) -> Range:
@@ -231,7 +249,7 @@ def _range(value: Any, what: str, highest: int, lowest: int = 0) -> Range:
 def _family(family: int | None, source: Network | None, destination: Network | None) -> int:
     if family is not None and (isinstance(family, bool) or family not in {4, 6}):
         raise wrong("family", f"expected 4 or 6, got {family!r}")
-    said = {each.version for each in (source, destination) if each is not None}
+    said: set[int] = {each.version for each in (source, destination) if each is not None}
     if family is not None:
         said.add(family)
     if len(said) > 1:

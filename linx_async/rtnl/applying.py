@@ -1,0 +1,234 @@
+"""What ops are sent as, and what a refusal means."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+from attrs import define, evolve, field
+
+from .._core.errors import OpError
+from .._kernel.exchange import Refusal
+from .._kernel.netlink import Flag
+from .._kernel.socket import Request
+from .codec import address, link, neighbour, nexthop, rule
+from .codec.kinds import encode_parameters
+from .codec.route_encode import delete_template, template
+from .codec.wire import Indices, NoInterface, Type, index_of
+from .desired.forwarding import Forwarding
+from .desired.route import Prefix
+from .ops import (
+    AddAddress,
+    AddLink,
+    AddNeighbour,
+    AddNexthop,
+    AddRoute,
+    AddRule,
+    DeleteAddress,
+    DeleteLink,
+    DeleteNeighbour,
+    DeleteNexthop,
+    DeleteRoute,
+    DeleteRule,
+    MoveLink,
+    ReplaceAddress,
+    ReplaceNeighbour,
+    ReplaceNexthop,
+    ReplaceRoute,
+    RtnlOp,
+    SetLink,
+)
+
+__all__ = ["Encoder", "Steps", "is_done_already", "refused"]
+
+Steps: TypeAlias = list[list[Request]]
+"""Requests, in steps: what is in one is sent only where all of those before it were done."""
+
+_CREATE: Final = int(Flag.CREATE | Flag.EXCL)
+_PUT: Final = int(Flag.CREATE | Flag.REPLACE)
+_REPLACE: Final = int(Flag.REPLACE)
+_APPEND: Final = int(Flag.CREATE | Flag.APPEND)
+
+_GONE: Final = frozenset(
+    {errno.ESRCH, errno.ENOENT, errno.ENODEV, errno.EADDRNOTAVAIL, errno.ENXIO}
+)
+
+_ADVICE: Final[Mapping[int, str]] = {
+    errno.EPERM: "it takes CAP_NET_ADMIN in the network namespace",
+    errno.ENETUNREACH: "no interface leads to the gateway: is its address there, and the link up?",
+    errno.EHOSTUNREACH: "no interface leads to the gateway: is its address there, and the link up?",
+    errno.ENETDOWN: "the interface is down",
+    errno.EOPNOTSUPP: "this kernel cannot do that",
+    errno.EEXIST: "somebody else has it",
+}
+
+
+@define
+class Encoder:
+    """Makes messages of ops.
+
+    Attributes:
+        indices: The indices of interfaces by name.
+        protocol: Our tag.
+        descriptors: Descriptors of network namespaces, by scope, for links that go there.
+    """
+
+    indices: Indices
+    protocol: int
+    descriptors: Mapping[str, int] = field(factory=dict)
+    _templates: dict[tuple[Prefix, int, bool], tuple[bytes, bytes]] = field(factory=dict)
+
+    def steps(self, op: RtnlOp) -> Steps:
+        """The messages of an op.
+
+        Raises:
+            NoInterface: An interface is not there (any more).
+        """
+        match op:
+            case AddRoute():
+                return [
+                    [(Type.NEWROUTE, _CREATE, self._route(op.prefix, op.packed, op.forwarding))]
+                ]
+            case DeleteRoute():
+                payload = self._route(op.prefix, op.packed, op.observed, delete=True)
+                return [[(Type.DELROUTE, 0, payload)]]
+            case ReplaceRoute():
+                return self._replaced_route(op)
+            case AddLink() | SetLink() | MoveLink() | DeleteLink():
+                return self._link(op)
+            case AddAddress() | ReplaceAddress() | DeleteAddress():
+                return self._address(op)
+            case _:
+                return [[self._other(op)]]
+
+    def _route(
+        self, prefix: Prefix, packed: bytes, forwarding: Forwarding, *, delete: bool = False
+    ) -> bytes:
+        key = prefix, id(forwarding), delete
+        found = self._templates.get(key)
+        if found is None:
+            if delete:
+                found = delete_template(prefix, forwarding, self.indices)
+            else:
+                found = template(prefix, forwarding, self.indices, self.protocol)
+            self._templates[key] = found
+        head, tail = found
+        return head + packed + tail if prefix.length else head + tail
+
+    def _replaced_route(self, op: ReplaceRoute) -> Steps:
+        new = self._route(op.prefix, op.packed, op.forwarding)
+        if op.prefix.family == 6 or op.observed.protocol != self.protocol:
+            return [[(Type.NEWROUTE, _REPLACE, new)]]
+        # NLM_F_REPLACE would take the first of that key, which may be another's; so the new one
+        # is put behind it, and then ours is deleted: there is always one.
+        old = self._route(op.prefix, op.packed, op.observed, delete=True)
+        return [[(Type.NEWROUTE, _APPEND, new)], [(Type.DELROUTE, 0, old)]]
+
+    def _link(self, op: AddLink | SetLink | MoveLink | DeleteLink) -> Steps:
+        match op:
+            case AddLink(link=new):
+                kind = str(new.kind)
+                data = encode_parameters(kind, new.parameters) if new.parameters else b""
+                peer = None if new.peer_netns is None else self._namespace(str(new.peer_netns))
+                # An MTU that is set later is kept: a bridge takes that of its ports otherwise.
+                bare = evolve(new, mtu=None)
+                payload = link.encode_create(bare, self.indices, data, peer_netns=peer)
+                return [[(Type.NEWLINK, _CREATE, payload)]]
+            case SetLink():
+                return self._set_link(op)
+            case MoveLink(link=there):
+                netns = self._namespace(str(there.netns))
+                index = index_of(self.indices, there.name)
+                return [[(Type.NEWLINK, 0, link.encode_move(index, netns))]]
+            case DeleteLink(observed=old):
+                return [[(Type.DELLINK, 0, link.encode_delete(old.index))]]
+
+    def _namespace(self, scope: str) -> int:
+        descriptor = self.descriptors.get(scope)
+        if descriptor is None:
+            raise NoInterface(f"of the network namespace {scope}")
+        return descriptor
+
+    def _set_link(self, op: SetLink) -> Steps:
+        index = index_of(self.indices, op.link.name)
+        changes = dict(op.changes)
+        altnames = changes.pop("altnames", ())
+        parameters = changes.pop("parameters", None)
+        up = changes.pop("up", None)
+        master = changes.pop("master", None)
+        if master is not None:
+            changes["master"] = index_of(self.indices, master) if master else 0
+        requests: list[Request] = []
+        if up is False:
+            # First: a link that is up refuses some of the rest.
+            requests.append((Type.NEWLINK, 0, link.encode_set(index, up=False)))
+        if parameters:
+            kind = str(op.link.kind)
+            data = encode_parameters(kind, parameters)
+            requests.append((Type.NEWLINK, 0, link.encode_set(index, kind=kind, data=data)))
+        if changes:
+            requests.append((Type.NEWLINK, 0, link.encode_set(index, **changes)))
+        if altnames:
+            requests.append((Type.NEWLINKPROP, _CREATE, link.encode_altnames(index, altnames)))
+        if up:
+            requests.append((Type.NEWLINK, 0, link.encode_set(index, up=True)))
+        return [[request] for request in requests]
+
+    def _address(self, op: AddAddress | ReplaceAddress | DeleteAddress) -> Steps:
+        if isinstance(op, DeleteAddress):
+            return [[(Type.DELADDR, 0, address.encode_delete(op.observed, self.indices))]]
+        new = address.encode(op.address, self.indices, self.protocol)
+        if isinstance(op, AddAddress):
+            return [[(Type.NEWADDR, _CREATE, new)]]
+        if op.in_place:
+            return [[(Type.NEWADDR, _PUT, new)]]
+        old = address.encode_delete(op.observed, self.indices)
+        return [[(Type.DELADDR, 0, old)], [(Type.NEWADDR, _CREATE, new)]]
+
+    def _other(self, op: RtnlOp) -> Request:
+        indices, tag = self.indices, self.protocol
+        match op:
+            case AddRule(rule=new):
+                return Type.NEWRULE, _CREATE, rule.encode(new, indices, tag)
+            case DeleteRule(observed=old):
+                return Type.DELRULE, 0, rule.encode_delete(old, indices)
+            case AddNeighbour(neighbour=new):
+                return Type.NEWNEIGH, _CREATE, neighbour.encode(new, indices, tag)
+            case ReplaceNeighbour(neighbour=new):
+                return Type.NEWNEIGH, _PUT, neighbour.encode(new, indices, tag)
+            case DeleteNeighbour(observed=old):
+                return Type.DELNEIGH, 0, neighbour.encode_delete(old, indices)
+            case AddNexthop(nexthop=new):
+                return Type.NEWNEXTHOP, _CREATE, nexthop.encode(new, indices, tag)
+            case ReplaceNexthop(nexthop=new):
+                return Type.NEWNEXTHOP, _PUT, nexthop.encode(new, indices, tag)
+            case DeleteNexthop(observed=old):
+                return Type.DELNEXTHOP, 0, nexthop.encode_delete(old, indices)
+        raise TypeError(f"{op!r} is no business of the kernel's")
+
+
+def is_done_already(op: RtnlOp, refusal: Refusal) -> bool:
+    """Whether a refusal says that there is nothing left to do."""
+    match op:
+        case AddAddress(again=True):
+            return refusal.errno == errno.EEXIST
+        case (
+            DeleteLink()
+            | DeleteAddress()
+            | DeleteRoute()
+            | DeleteRule()
+            | DeleteNeighbour()
+            | DeleteNexthop()
+        ):
+            return refusal.errno in _GONE
+    return False
+
+
+def refused(op: RtnlOp, refusal: Refusal) -> OpError:
+    """Why the kernel refused, with what to do about it."""
+    advice = _ADVICE.get(refusal.errno, "")
+    if isinstance(op, AddLink) and refusal.errno == errno.EOPNOTSUPP:
+        advice = f"this kernel has no links of the kind {op.link.kind}, or lacks their module"
+    said = ": ".join(filter(None, (refusal.message, advice)))
+    return OpError(op.key, refusal.errno, said, offset=refusal.offset)

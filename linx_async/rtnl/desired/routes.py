@@ -1,0 +1,104 @@
+"""Many routes in little memory: a destination's bytes each, and what they share once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any, TypeAlias
+
+from ..._core.errors import DesiredStateError
+from .checks import Network
+from .forwarding import Forwarding
+from .route import Prefix, Route, key_of
+
+__all__ = ["RouteTable", "Routes", "destination_of", "route_key", "route_of"]
+
+Routes: TypeAlias = Mapping[Prefix, Mapping[bytes, Forwarding]]
+"""What routes do, by all that tells them apart: the packed destination last."""
+
+
+def destination_of(prefix: Prefix, packed: bytes) -> Network:
+    """The destination of a route by its bytes.
+
+    Raises:
+        ValueError: A bit is set that belongs to the host part.
+    """
+    if prefix.family == 4:
+        return IPv4Network((packed, prefix.length))
+    return IPv6Network((packed, prefix.length))
+
+
+def route_key(prefix: Prefix, packed: bytes) -> str:
+    """The key of a route by its bytes."""
+    return key_of(destination_of(prefix, packed), prefix.table, prefix.metric, prefix.tos)
+
+
+class RouteTable(Collection[Route]):
+    """Routes, each key once: some hundred bytes a route, however many.
+
+    A million `Route` values are a gigabyte; give the table an iterator that makes them as it goes,
+    and they are let go one by one.
+
+    Args:
+        routes: The routes.
+
+    Raises:
+        DesiredStateError: Two have one key.
+    """
+
+    __slots__ = ("groups",)
+
+    groups: Routes
+
+    def __init__(self, routes: Iterable[Route] = ()) -> None:
+        groups: dict[Prefix, dict[bytes, Forwarding]] = {}
+        shared: dict[Forwarding, Forwarding] = {}
+        for place, route in enumerate(routes):
+            group = groups.setdefault(route.prefix, {})
+            packed = route.destination.network_address.packed
+            forwarding = shared.setdefault(route.forwarding, route.forwarding)
+            if packed in group:
+                raise DesiredStateError(f"routes[{place}]: {route.key} is declared twice")
+            group[packed] = forwarding
+        self.groups = groups
+
+    @classmethod
+    def of(cls, groups: Routes) -> RouteTable:
+        """A table of what is grouped already."""
+        table = cls.__new__(cls)
+        table.groups = groups
+        return table
+
+    def __len__(self) -> int:
+        return sum(map(len, self.groups.values()))
+
+    def __iter__(self) -> Iterator[Route]:
+        for prefix, group in self.groups.items():
+            for packed, forwarding in group.items():
+                yield route_of(prefix, packed, forwarding)
+
+    def __contains__(self, route: object) -> bool:
+        if not isinstance(route, Route):
+            return False
+        group = self.groups.get(route.prefix, {})
+        return group.get(route.destination.network_address.packed) == route.forwarding
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RouteTable):
+            return NotImplemented
+        return _without_empty(self.groups) == _without_empty(other.groups)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"<RouteTable of {len(self)} routes>"
+
+
+def route_of(prefix: Prefix, packed: bytes, forwarding: Forwarding) -> Route:
+    """A route of its parts."""
+    goal = destination_of(prefix, packed)
+    return Route.of(goal, prefix.table, prefix.metric, prefix.tos, forwarding)
+
+
+def _without_empty(groups: Routes) -> dict[Prefix, Mapping[bytes, Any]]:
+    return {prefix: group for prefix, group in groups.items() if group}

@@ -1,0 +1,228 @@
+"""The diff of addresses: pure, two-way by protocol tag, three-way by record where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from ipaddress import ip_interface
+
+from attrs import frozen
+
+from ..._core.errors import OpError
+from ..._core.model import Plan
+from ..._core.ownership import Ownership
+from ..desired import FOREVER, Address
+from ..desired.checks import IP, Network
+from ..ops import AddAddress, DeleteAddress, ReplaceAddress, RtnlOp
+from .draft import Draft, Ground
+
+__all__ = ["addresses", "draft_addresses", "is_tentative"]
+
+# IFA_F_*, include/uapi/linux/if_addr.h
+_SECONDARY = 0x01
+_OPTIMISTIC = 0x04
+_DADFAILED = 0x08
+_TENTATIVE = 0x40
+
+
+@frozen
+class Whose:
+    """How addresses are told ours: by tag, or by record where the kernel has no tag.
+
+    Attributes:
+        protocol: Our tag.
+        owned: Our record.
+        tagged: Whether the kernel has the tag (IFA_PROTO, Linux 5.18).
+    """
+
+    protocol: int
+    owned: Ownership
+    tagged: bool
+
+    def ours(self, address: Address) -> bool:
+        """Whether an observed address is ours."""
+        if self.tagged:
+            return address.protocol == self.protocol
+        return address.key in self.owned
+
+
+def addresses(
+    desired: Iterable[Address],
+    observed: Collection[Address],
+    *,
+    protocol: int = 76,
+    owned: Ownership | None = None,
+    replace: bool = False,
+    promoting: AbstractSet[str] = frozenset(),
+) -> Plan[RtnlOp]:
+    """The ops that lead from the addresses that are there to those that should be.
+
+    Two-way, by tag: what has the protocol `protocol` is ours. Given `owned`, three-way by that
+    record instead, for kernels without the tag (before Linux 5.18).
+
+    ====== ============================================ =======================================
+    family key                                          where the kernel compares it
+    ====== ============================================ =======================================
+    IPv4   interface, address, prefix length and peer   __inet_insert_ifa(), net/ipv4/devinet.c
+    IPv6   interface and address                        ipv6_add_addr(), net/ipv6/addrconf.c
+    ====== ============================================ =======================================
+
+    Deleting the primary IPv4 address of a network deletes its secondary ones too, unless the
+    interface promotes them (__inet_del_ifa(), net/ipv4/devinet.c): with foreign ones among them it
+    is a conflict, and our own are added again.
+
+    A lifetime is renewed when half of it is over.
+
+    Args:
+        desired: The addresses that should be.
+        observed: All that are there.
+        protocol: Our tag.
+        owned: Our record, where the kernel has no tag.
+        replace: Whether a foreign address under a desired key is taken over.
+        promoting: Interfaces that promote secondary addresses.
+    """
+    whose = Whose(protocol, owned or Ownership(), tagged=owned is None)
+    return draft_addresses(
+        desired, observed, Ground(), whose, replace=replace, promoting=promoting
+    ).plan()
+
+
+def is_tentative(address: Address) -> bool:
+    """Whether duplicate address detection is not done yet (RFC 4862); an optimistic one is used."""
+    return bool(address.flags & _TENTATIVE) and not address.flags & (_OPTIMISTIC | _DADFAILED)
+
+
+def draft_addresses(
+    desired: Iterable[Address],
+    observed: Collection[Address],
+    ground: Ground,
+    whose: Whose,
+    *,
+    replace: bool,
+    promoting: AbstractSet[str],
+) -> Draft:
+    """The ops on addresses."""
+    draft = Draft()
+    there = {address.key: address for address in observed}
+    wanted = {address.key: address for address in desired}
+    for key, address in wanted.items():
+        found = there.get(key)
+        if found is not None:
+            _judge(draft, address, found, whose, replace=replace)
+        elif missing := ground.missing(address.interface):
+            draft.wait(key, missing)
+        else:
+            requires = ground.requires(address.interface)
+            draft.steps.build(AddAddress(address, requires, own=not whose.tagged))
+    gone = [a for key, a in there.items() if key not in wanted and whose.ours(a)]
+    _delete(draft, gone, observed, wanted, whose, promoting)
+    if not whose.tagged:
+        draft.stale |= {
+            key for key in whose.owned if key.startswith("address ") and key not in there
+        }
+    return draft
+
+
+def _judge(draft: Draft, address: Address, found: Address, whose: Whose, *, replace: bool) -> None:
+    key = address.key
+    if found.flags & _DADFAILED:
+        message = "duplicate address detection failed: another host has it"
+        draft.failed.append(OpError(key, None, message))
+        return
+    ours = whose.ours(found)
+    change = _change(address, found)
+    if change and not (ours or replace):
+        draft.conflict(key, f"protocol {found.protocol or 0} has {found} there, {change}")
+    elif change:
+        draft.steps.build(ReplaceAddress(address, found, change in _IN_PLACE, own=not whose.tagged))
+    elif is_tentative(found):
+        draft.wait(key, "duplicate address detection is not over yet")
+
+
+_LIFETIME = "with another lifetime"
+_METRIC = "with another metric"
+_IN_PLACE = frozenset({_LIFETIME, _METRIC})
+
+
+def _change(address: Address, found: Address) -> str:
+    """In which way an address is not as desired; empty where it is."""
+    if address.prefix_length != found.prefix_length or address.peer != found.peer:
+        return "with another network"
+    if (address.label, address.broadcast, address.scope) != (
+        found.label,
+        found.broadcast,
+        found.scope,
+    ):
+        return "with another label, broadcast address or scope"
+    if address.noprefixroute != found.noprefixroute:
+        return "with another prefix route"
+    if address.metric != found.metric and address.metric is not None:
+        return _METRIC
+    lifetimes = (
+        (address.valid_lifetime, found.valid_lifetime),
+        (address.preferred_lifetime, found.preferred_lifetime),
+    )
+    return _LIFETIME if any(_is_over(*pair) for pair in lifetimes) else ""
+
+
+def _is_over(said: int, left: int) -> bool:
+    """Whether a lifetime has to be set: it is another one, or half over."""
+    if FOREVER in {said, left}:
+        return said != left
+    return left > said or left < said // 2
+
+
+def _delete(
+    draft: Draft,
+    gone: Iterable[Address],
+    observed: Collection[Address],
+    wanted: Mapping[str, Address],
+    whose: Whose,
+    promoting: AbstractSet[str],
+) -> None:
+    going = list(gone)
+    keys = {address.key for address in going}
+    again: dict[str, Address] = {}
+    for address in going:
+        secondaries = [
+            other
+            for other in _secondaries(address, observed)
+            if address.interface not in promoting and other.key not in keys
+        ]
+        foreign = [other for other in secondaries if not whose.ours(other)]
+        if foreign:
+            theirs = ", ".join(map(str, foreign))
+            draft.conflict(
+                address.key,
+                f"deleting it would delete {theirs} too, which is not ours: set"
+                f" net.ipv4.conf.{address.interface}.promote_secondaries, or delete it by hand",
+            )
+            continue
+        again.update({other.key: wanted[other.key] for other in secondaries})
+        if secondaries or _shares_network(address, wanted.values()):
+            # A new address of the same network would be a secondary one, and go with it.
+            draft.steps.first.append(DeleteAddress(address))
+        else:
+            draft.steps.last.append(DeleteAddress(address))
+    for address in again.values():
+        draft.steps.build(AddAddress(address, again=True, own=not whose.tagged))
+
+
+def _secondaries(primary: Address, observed: Iterable[Address]) -> list[Address]:
+    """The secondary addresses that go with a primary one."""
+    if primary.family == 6 or primary.flags & _SECONDARY:
+        return []
+    return [
+        other
+        for other in observed
+        if other.flags & _SECONDARY and _network(other) == _network(primary)
+    ]
+
+
+def _shares_network(address: Address, others: Iterable[Address]) -> bool:
+    return address.family == 4 and any(_network(other) == _network(address) for other in others)
+
+
+def _network(address: Address) -> tuple[str, Network]:
+    base: IP = address.address if address.peer is None else address.peer
+    return address.interface, ip_interface((base, address.prefix_length)).network

@@ -1,0 +1,130 @@
+"""The diff of routes: pure, two-way by protocol tag."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+
+from ..._core.model import Plan
+from ..desired.forwarding import Forwarding
+from ..desired.route import Route
+from ..desired.routes import RouteTable, route_key, route_of
+from ..deviations import Deviations, agree, compared
+from ..ops import AddRoute, DeleteRoute, ReplaceRoute, RtnlOp
+from ..reading import Found, RouteKey
+from .draft import Draft, Ground
+
+__all__ = ["draft_routes", "routes"]
+
+
+def routes(
+    desired: RouteTable | Collection[Route],
+    observed: RouteTable | Collection[Route],
+    *,
+    protocol: int = 76,
+    replace: bool = False,
+) -> Plan[RtnlOp]:
+    """The ops that lead from the routes that are there to those that should be.
+
+    Two-way, by tag: of what is observed, that with the protocol `protocol` is ours, and is deleted
+    where it is not desired; what has another one is left alone, and is a conflict where it has the
+    key of a desired route and leads elsewhere. One that leads there is as good as ours.
+
+    ====== ======================================== ==========================================
+    family key                                      where the kernel compares it
+    ====== ======================================== ==========================================
+    IPv4   table, destination, tos, metric          fib_find_alias(), net/ipv4/fib_trie.c
+    IPv6   table, destination, metric               fib6_add_rt2node(), net/ipv6/ip6_fib.c
+    ====== ======================================== ==========================================
+
+    Args:
+        desired: The routes that should be.
+        observed: Those that are there.
+        protocol: Our tag.
+        replace: Whether a foreign route under a desired key is taken over.
+
+    Raises:
+        DesiredStateError: Two desired routes have one key.
+    """
+    wanted = desired if isinstance(desired, RouteTable) else RouteTable(desired)
+    ours = Found()
+    foreign: dict[RouteKey, Forwarding] = {}
+    for route in observed:
+        packed = route.destination.network_address.packed
+        if route.protocol == protocol:
+            ours.put(route.prefix, packed, route.forwarding)
+        else:
+            foreign.setdefault((route.prefix, packed), route.forwarding)
+    deviations = compared(wanted.groups, [ours])
+    return draft_routes(deviations, foreign, Ground(), replace=replace).plan()
+
+
+def draft_routes(
+    deviations: Deviations,
+    foreign: Mapping[RouteKey, Forwarding],
+    ground: Ground,
+    *,
+    replace: bool,
+    obstacle: Callable[[Forwarding], str] = lambda _: "",
+) -> Draft:
+    """The ops on routes.
+
+    Args:
+        deviations: Where ours differ from the desired ones.
+        foreign: What others have under desired keys.
+        ground: The interfaces.
+        replace: Whether a foreign route under a desired key is taken over.
+        obstacle: Why a route cannot be had yet, beyond its interfaces; empty where it can.
+    """
+    draft = Draft()
+    needs = _Needs(ground, obstacle)
+    for key, wanted in deviations.missing.items():
+        held = foreign.get(key)
+        if held is not None and agree(wanted, held):
+            continue
+        if held is not None and not replace:
+            draft.conflict(route_key(*key), _held(key, held))
+            continue
+        blocked, requires = needs.of(wanted)
+        if blocked:
+            draft.wait(route_key(*key), blocked)
+        elif held is not None:
+            draft.steps.build(ReplaceRoute(*key, wanted, held, requires))
+        else:
+            draft.steps.build(AddRoute(*key, wanted, requires))
+    for key, (wanted, there) in deviations.different.items():
+        blocked, requires = needs.of(wanted)
+        if blocked:
+            draft.wait(route_key(*key), blocked)
+        else:
+            draft.steps.build(ReplaceRoute(*key, wanted, there, requires))
+    for key, those in deviations.extra.items():
+        draft.steps.last.extend(DeleteRoute(*key, each) for each in those)
+    return draft
+
+
+class _Needs:
+    """What routes need before they can be: asked once for all that share a way."""
+
+    def __init__(self, ground: Ground, obstacle: Callable[[Forwarding], str]) -> None:
+        self._ground = ground
+        self._obstacle = obstacle
+        self._known: dict[int, tuple[str, frozenset[str]]] = {}
+
+    def of(self, forwarding: Forwarding) -> tuple[str, frozenset[str]]:
+        """Why it has to wait, empty where it need not; and the keys it requires."""
+        found = self._known.get(id(forwarding))
+        if found is None:
+            found = self._known[id(forwarding)] = self._find(forwarding)
+        return found
+
+    def _find(self, forwarding: Forwarding) -> tuple[str, frozenset[str]]:
+        names = [forwarding.interface, *(hop.interface for hop in forwarding.nexthops)]
+        blocked = next(filter(None, map(self._ground.down, names)), "")
+        requires = self._ground.requires(*names)
+        if forwarding.nexthop_id:
+            requires |= {f"nexthop {forwarding.nexthop_id}"}
+        return blocked or self._obstacle(forwarding), requires
+
+
+def _held(key: RouteKey, held: Forwarding) -> str:
+    return f"protocol {held.protocol} has {route_of(*key, held)} there"

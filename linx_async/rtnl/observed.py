@@ -1,0 +1,44 @@
+"""What a network namespace has, as far as a pass looks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import field, frozen
+
+from .desired import Address, Neighbour, Nexthop, Rule
+from .desired.forwarding import Forwarding
+from .observed_link import ObservedLink
+from .reading import RouteKey
+from .seen import SeenRoutes
+
+__all__ = ["Observed"]
+
+
+@frozen
+class Observed:
+    """What a network namespace has.
+
+    Attributes:
+        links: The links by name.
+        addresses: All addresses.
+        nexthops: All nexthops.
+        neighbours: All neighbours and proxies.
+        rules: All rules.
+        routes: Our routes.
+        foreign_routes: What others have at keys of desired routes that are not ours, as far as it
+            was looked for.
+        moved: Keys of desired links that are in the network namespace they are to be moved to.
+        promoting: Interfaces on which a secondary address takes the place of a deleted primary one
+            (net.ipv4.conf.*.promote_secondaries).
+    """
+
+    links: Mapping[str, ObservedLink] = field(factory=dict)
+    addresses: tuple[Address, ...] = ()
+    nexthops: tuple[Nexthop, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    routes: SeenRoutes = field(factory=lambda: SeenRoutes({}, {}))
+    foreign_routes: Mapping[RouteKey, Forwarding] = field(factory=dict)
+    moved: frozenset[str] = frozenset()
+    promoting: frozenset[str] = frozenset()

@@ -1,0 +1,117 @@
+"""The ops on links."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import field, frozen
+
+from ..._core.ownership import Claim
+from ..desired import Link
+from ..observed_link import ObservedLink
+from .base import NOTHING, Create, Delete, Update
+
+__all__ = ["AddLink", "DeleteLink", "MoveLink", "SetLink"]
+
+
+@frozen
+class AddLink(Create):
+    """Make a link (RTM_NEWLINK, NLM_F_EXCL).
+
+    Attributes:
+        link: The link.
+        requires: Keys of links that must be there first.
+    """
+
+    link: Link
+    requires: frozenset[str] = NOTHING
+
+    @property
+    def key(self) -> str:
+        """The link's key."""
+        return self.link.key
+
+    @property
+    def claim(self) -> Claim:
+        """Ours from before it is made; its index is learned once it is there."""
+        return Claim(self.key, self.link.kind)
+
+    def __str__(self) -> str:
+        return f"add link {self.link}"
+
+
+@frozen
+class SetLink(Update):
+    """Set attributes of a link (RTM_NEWLINK, RTM_NEWLINKPROP).
+
+    Attributes:
+        link: What it should be.
+        observed: What it is; None where it is yet to come.
+        changes: What is set, by field of `Link`.
+        requires: Keys of links that must be there first.
+        own: Whether it becomes ours by it.
+    """
+
+    link: Link
+    observed: ObservedLink | None
+    changes: Mapping[str, Any] = field(hash=False)
+    requires: frozenset[str] = NOTHING
+    own: bool = False
+
+    @property
+    def key(self) -> str:
+        """The link's key."""
+        return self.link.key
+
+    @property
+    def claim(self) -> Claim | None:
+        """A link is ours by being made or taken over, not by its attributes."""
+        if not self.own or self.observed is None:
+            return None
+        return Claim(self.key, self.link.kind, settled=str(self.observed.index))
+
+    def __str__(self) -> str:
+        said = ", ".join(f"{name} {_shown(value)}" for name, value in self.changes.items())
+        return f"set link {self.link.name}: {said}"
+
+
+@frozen
+class MoveLink(Update):
+    """Move a link to another network namespace (IFLA_NET_NS_FD)."""
+
+    link: Link
+    requires: frozenset[str] = NOTHING
+
+    @property
+    def key(self) -> str:
+        """The link's key, and where it goes."""
+        return f"{self.link.key} to {self.link.netns}"
+
+    def __str__(self) -> str:
+        return f"move link {self.link.name} to {self.link.netns}"
+
+
+@frozen
+class DeleteLink(Delete):
+    """Delete a link of ours (RTM_DELLINK)."""
+
+    observed: ObservedLink
+
+    @property
+    def key(self) -> str:
+        """The link's key."""
+        return f"link {self.observed.name}"
+
+    def __str__(self) -> str:
+        return f"delete link {self.observed.name} ({self.observed.kind})"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return " ".join(f"{name}={each}" for name, each in value.items())
+    if isinstance(value, frozenset):
+        return " ".join(sorted(value))
+    return str(value) or "none"

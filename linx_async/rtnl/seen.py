@@ -1,0 +1,148 @@
+"""The routes of one tag as the kernel dumped them, read only as far as they changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from .codec.wire import Names
+from .desired.forwarding import Forwarding
+from .desired.routes import RouteTable
+from .deviations import Deviations, compared, judged
+from .reading import RouteKey, RouteReader
+from .streams import Stream, changes
+
+__all__ = ["SeenRoutes"]
+
+
+@frozen
+class _Verdict:
+    """What was found of one desired table; another one's is not known."""
+
+    desired: RouteTable
+    deviations: Deviations
+
+
+class SeenRoutes:
+    """The routes of one tag in a namespace, as the kernel dumped them.
+
+    Kept from one pass to the next, it makes a pass cost what has changed: where the dump is the
+    same bytes, nothing is read, and where little differs, that alone is.
+
+    Args:
+        streams: The dumps by family, 4 and 6.
+        names: The interfaces' names by index.
+        protocol: The tag; None takes all.
+    """
+
+    __slots__ = ("_verdict", "names", "protocol", "streams")
+
+    def __init__(
+        self, streams: Mapping[int, Stream], names: Names, protocol: int | None = None
+    ) -> None:
+        self.streams = dict(streams)
+        self.names = names
+        self.protocol = protocol
+        self._verdict: _Verdict | None = None
+
+    @classmethod
+    def after(
+        cls, before: SeenRoutes | None, streams: Mapping[int, Stream], names: Names, protocol: int
+    ) -> SeenRoutes:
+        """The routes of new dumps, read as far as they differ from those before.
+
+        Raises:
+            NetlinkDecodeError: What has to be read is malformed.
+        """
+        if before is None or before.names != names or before.protocol != protocol:
+            return cls(streams, names, protocol)
+        if all(before.streams[family].data == stream.data for family, stream in streams.items()):
+            return before
+        seen = cls(streams, names, protocol)
+        if before._verdict is not None:
+            seen._verdict = _advanced(before, seen)
+        return seen
+
+    def deviations(self, desired: RouteTable) -> Deviations:
+        """Where they differ from the desired ones.
+
+        Raises:
+            NetlinkDecodeError: What has to be read is malformed.
+        """
+        verdict = self._verdict
+        if verdict is None or verdict.desired is not desired:
+            reader = RouteReader(self.names, self.protocol)
+            found = [reader.all(stream, family) for family, stream in self.streams.items()]
+            verdict = self._verdict = _Verdict(desired, compared(desired.groups, found))
+        return verdict.deviations
+
+    def table(self) -> RouteTable:
+        """All of them; of several with one key the first.
+
+        Raises:
+            NetlinkDecodeError: They are malformed.
+        """
+        reader = RouteReader(self.names, self.protocol)
+        groups = {}
+        for family, stream in self.streams.items():
+            groups.update(reader.all(stream, family).groups)
+        return RouteTable.of(groups)
+
+
+def _advanced(before: SeenRoutes, now: SeenRoutes) -> _Verdict | None:
+    """The verdict on new dumps by what changed; None where all have to be read."""
+    verdict = before._verdict
+    if verdict is None:
+        return None
+    reader = RouteReader(now.names, now.protocol)
+    touched: dict[RouteKey, Forwarding | None] = {}
+    for family, stream in now.streams.items():
+        if not _touch(before.streams[family], stream, reader, touched):
+            return None
+    if touched.keys() & verdict.deviations.twins:
+        return None
+    return _Verdict(verdict.desired, _judged_again(verdict, touched))
+
+
+def _touch(
+    old: Stream, new: Stream, reader: RouteReader, touched: dict[RouteKey, Forwarding | None]
+) -> bool:
+    """Note what became of each key that changed; False where it has to be found out otherwise."""
+    found = changes(old, new)
+    if found is None:
+        return False
+    gone: set[RouteKey] = set()
+    come: dict[RouteKey, Forwarding] = {}
+    beside: set[RouteKey] = set()
+    for region in found.regions:
+        for data in region.removed:
+            if (route := reader.message(data)) is not None:
+                gone.add(route[:2])
+        for data in region.added:
+            if (route := reader.message(data)) is not None:
+                if route[:2] in come:
+                    return False
+                come[route[:2]] = route[2]
+        for neighbour in (region.before, region.after):
+            if neighbour is not None and (route := reader.message(neighbour)) is not None:
+                beside.add(route[:2])
+    if beside & (gone | come.keys()):
+        # Routes of one key are neighbours in a dump: several have this one.
+        return False
+    touched.update(dict.fromkeys(gone))
+    touched.update(come)
+    return True
+
+
+def _judged_again(verdict: _Verdict, touched: Mapping[RouteKey, Forwarding | None]) -> Deviations:
+    before = verdict.deviations
+    missing = {key: value for key, value in before.missing.items() if key not in touched}
+    different = {key: value for key, value in before.different.items() if key not in touched}
+    extra = {key: value for key, value in before.extra.items() if key not in touched}
+    groups = verdict.desired.groups
+    for key, there in touched.items():
+        prefix, packed = key
+        wanted = groups.get(prefix, {}).get(packed)
+        judged(key, wanted, () if there is None else (there,), missing, different, extra)
+    return Deviations(missing, different, extra, before.twins)

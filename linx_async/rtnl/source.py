@@ -1,0 +1,337 @@
+"""The rtnetlink source: one network namespace."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from types import TracebackType
+from typing import Final, Literal, Self, TypeAlias
+
+from anyio import to_thread
+
+from .._core.errors import DesiredStateError, OpError
+from .._core.model import Hint, Outcome, Plan
+from .._core.ownership import Ownership
+from .._kernel.exchange import Refusal
+from .._kernel.netns import NetworkNamespace, Target, namespace_of
+from .._kernel.socket import NetlinkSocket, Request
+from .applying import Encoder, Steps, is_done_already, refused
+from .codec.wire import NoInterface
+from .desired import Address, Neighbour, Nexthop, Rule
+from .desired.checks import between
+from .desired.desired import Desired, DesiredLike
+from .desired.forwarding import Forwarding
+from .desired.routes import route_of
+from .deviations import Deviations, agree
+from .diff import diff
+from .elsewhere import descriptors, moved
+from .hints import Interest, Subscription, subscription
+from .observed import Observed
+from .ops import AddLink, AddRoute, DeleteLink, MoveLink, ReplaceRoute, RtnlOp, SetLink
+from .promoting import promoting
+from .reading import RouteKey
+from .views import Views
+
+__all__ = ["PROTOCOL", "OnConflict", "Scope", "Source"]
+
+PROTOCOL: Final = 76
+"""The tag of what is ours, unless another is given."""
+
+Scope: TypeAlias = NetworkNamespace | str | int | None
+"""Where: None is here, an int a pid, text a network namespace's name, or its path with a slash."""
+OnConflict: TypeAlias = Literal["report", "replace"]
+
+_LOWEST_TAG: Final = 5
+"""Below are the kernel's own tags, boot's and static (RTPROT_*): those are never ours."""
+
+_DONE: Final = Outcome()
+
+
+class Source:
+    """The links, addresses, routes, rules, neighbours and nexthops of a network namespace.
+
+    Args:
+        scope: Where: a `NetworkNamespace`, or its short form. None is here.
+        protocol: The tag of what is ours, 5 to 255; two sources with different ones share a
+            namespace in peace.
+        on_conflict: `report` leaves alone what somebody else has under a desired key; `replace`
+            takes it over.
+
+    Raises:
+        DesiredStateError: No such form of a scope, tag or policy.
+        ScopeGone: There is no such process.
+    """
+
+    def __init__(
+        self,
+        scope: Scope = None,
+        *,
+        protocol: int = PROTOCOL,
+        on_conflict: OnConflict = "report",
+    ) -> None:
+        if on_conflict not in {"report", "replace"}:
+            raise DesiredStateError(
+                f"on_conflict: expected 'report' or 'replace', got {on_conflict!r}"
+            )
+        self.scope: NetworkNamespace = namespace_of(scope)
+        self.protocol: int = between(protocol, "protocol", _LOWEST_TAG, 255)
+        self.on_conflict: OnConflict = on_conflict
+        self.name: str = f"rtnl@{self.scope}"
+        self.identity: str = self.name
+        self._tagged = True
+        self._stack: AsyncExitStack | None = None
+        self._target: Target | None = None
+        self._socket: NetlinkSocket | None = None
+        self._views: Views | None = None
+        self._subscription: Subscription | None = None
+        self._interest: tuple[Desired, Interest] | None = None
+        self._looked_in: set[tuple[int, int]] = set()
+
+    def check(self, desired: DesiredLike, /) -> Desired:
+        """The desired state, checked and converted.
+
+        Raises:
+            DesiredStateError: It is wrong as written, or has another tag than the source.
+        """
+        checked = Desired.of(desired)
+        if desired is checked and self._interest is not None and self._interest[0] is checked:
+            return checked
+        ways = {id(f): f for group in checked.routes.groups.values() for f in group.values()}
+        tagged: list[Address | Rule | Neighbour | Nexthop | Forwarding] = list(ways.values())
+        tagged += [*checked.addresses, *checked.rules]
+        tagged += [*checked.neighbours, *checked.nexthops]
+        for entry in tagged:
+            if entry.protocol not in {None, self.protocol}:
+                raise DesiredStateError(
+                    f"{entry}: protocol: {entry.protocol} is not the tag of {self.name},"
+                    f" {self.protocol}: leave it out, or give it to another Source"
+                )
+        return checked
+
+    async def __aenter__(self) -> Self:
+        """Pin the namespace, and open a socket in it.
+
+        Raises:
+            ScopeGone: The namespace is not there.
+            SourceError: It cannot be used.
+        """
+        async with AsyncExitStack() as stack:
+            target = await to_thread.run_sync(self.scope.open)
+            stack.callback(target.close)
+            socket = await NetlinkSocket.open(opener=target.call)
+            stack.push_async_callback(socket.aclose)
+            self._target, self._socket = target, socket
+            self._views = Views(socket, self.protocol)
+            self.identity = f"{target.identity} protocol {self.protocol}"
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        stack, self._stack = self._stack, None
+        self._target = self._socket = self._views = None
+        self._looked_in = set()
+        if stack is not None:
+            await stack.aclose()
+
+    @asynccontextmanager
+    async def subscribe(self) -> AsyncGenerator[AsyncIterator[Hint], None]:
+        """A stream of hints on what the last observation, or `follow`, was about."""
+        if self._subscription is not None:
+            raise RuntimeError(f"{self.name}: has a subscription; give each a source of its own")
+        target, _, _ = self._entered()
+        async with subscription(target, self.protocol) as live:
+            self._subscription = live
+            try:
+                yield live.hints
+            finally:
+                self._subscription = None
+
+    async def follow(self, desired: DesiredLike | None) -> None:
+        """Listen to what a desired state needs, without reading anything; None is everything."""
+        if self._subscription is not None:
+            await self._subscription.follow(
+                Interest(neighbours=True) if desired is None else self._interest_in(desired)
+            )
+
+    async def observe(self, desired: DesiredLike, owned: Ownership, /) -> Observed:
+        """Read the namespace: links, addresses, rules, neighbours and nexthops, and our routes.
+
+        Raises:
+            ScopeGone: The namespace is not there any more.
+            SourceError: It could not be read.
+        """
+        wanted = Desired.of(desired)
+        target, _, views = self._entered()
+        if target.foreign:
+            await to_thread.run_sync(target.check)
+        await self.follow(wanted)
+        links = await views.links()
+        if self._subscription is not None:
+            self._subscription.know(views.names)
+        addresses = await views.addresses()
+        routes = await views.routes(wanted.routes)
+        return Observed(
+            links,
+            addresses,
+            await views.nexthops(),
+            await views.neighbours(),
+            await views.rules(),
+            routes,
+            await self._foreign(routes.deviations(wanted.routes), views),
+            await moved(wanted.links, links),
+            await promoting(target, wanted.addresses, addresses),
+        )
+
+    def diff(self, desired: DesiredLike, observed: Observed, owned: Ownership, /) -> Plan[RtnlOp]:
+        """The ops that lead from observed to desired."""
+        return diff(
+            desired,
+            observed,
+            owned,
+            protocol=self.protocol,
+            replace=self.on_conflict == "replace",
+            tagged=self._tagged,
+        )
+
+    async def apply(self, batch: Sequence[RtnlOp], /) -> Sequence[Outcome]:
+        """Send ops to the kernel, many at once.
+
+        Raises:
+            SourceError: No whole answer came.
+        """
+        _, socket, views = self._entered()
+        outcomes: list[Outcome] = [_DONE] * len(batch)
+        await self._beware(batch, outcomes, views)
+        async with descriptors(batch) as namespaces:
+            encoder = Encoder(views.indices, self.protocol, namespaces)
+            left = _encoded(batch, encoder, outcomes)
+            while left:
+                refusals = await _send(socket, left)
+                for place in refusals:
+                    del left[place]
+                await self._judge(batch, refusals, outcomes, views)
+                left = {place: steps[1:] for place, steps in left.items() if len(steps) > 1}
+        if any(isinstance(op, _LINK_OPS) for op in batch):
+            await self._settle(batch, outcomes, views)
+        return outcomes
+
+    def _entered(self) -> tuple[Target, NetlinkSocket, Views]:
+        if self._target is None or self._socket is None or self._views is None:
+            raise RuntimeError(f"{self.name}: enter the source first (async with)")
+        return self._target, self._socket, self._views
+
+    def _interest_in(self, desired: DesiredLike) -> Interest:
+        wanted = Desired.of(desired)
+        if self._interest is None or self._interest[0] is not wanted:
+            self._interest = wanted, Interest.of(wanted)
+        return self._interest[1]
+
+    async def _foreign(self, deviations: Deviations, views: Views) -> Mapping[RouteKey, Forwarding]:
+        """What others have where ours are missing.
+
+        A table is looked into when something is missing there for the first time, and as long as
+        others hold something desired in it. In between, the exclusive create finds them.
+        """
+        tables = {(prefix.family, prefix.table) for prefix, _ in deviations.missing}
+        unknown = tables - self._looked_in
+        if not unknown:
+            return {}
+        found = await views.foreign_routes(deviations.missing, unknown)
+        self._looked_in |= unknown
+        self._looked_in -= {(prefix.family, prefix.table) for prefix, _ in found}
+        return found
+
+    async def _beware(self, batch: Sequence[RtnlOp], outcomes: list[Outcome], views: Views) -> None:
+        """Refuse to replace IPv6 routes that share their key with another's.
+
+        The kernel replaces the first one of a key (fib6_add_rt2node() in net/ipv6/ip6_fib.c).
+        """
+        places = {
+            (op.prefix, op.packed): place
+            for place, op in enumerate(batch)
+            if isinstance(op, ReplaceRoute)
+            and op.prefix.family == 6
+            and op.observed.protocol == self.protocol
+        }
+        if not places:
+            return
+        tables = {(prefix.family, prefix.table) for prefix, _ in places}
+        for key, held in (await views.foreign_routes(places, tables)).items():
+            outcomes[places[key]] = Outcome(conflict=_held(key, held))
+
+    async def _judge(
+        self,
+        batch: Sequence[RtnlOp],
+        refusals: Mapping[int, Refusal],
+        outcomes: list[Outcome],
+        views: Views,
+    ) -> None:
+        """What refusals mean, op by op."""
+        taken: dict[RouteKey, int] = {}
+        for place, refusal in refusals.items():
+            op = batch[place]
+            if is_done_already(op, refusal):
+                continue
+            if refusal.errno == errno.EEXIST and isinstance(op, AddRoute):
+                taken[op.prefix, op.packed] = place
+            outcomes[place] = Outcome(refused(op, refusal))
+        if not taken:
+            return
+        tables = {(prefix.family, prefix.table) for prefix, _ in taken}
+        self._looked_in -= tables
+        for key, held in (await views.foreign_routes(taken, tables)).items():
+            op = batch[taken[key]]
+            same = isinstance(op, AddRoute) and agree(op.forwarding, held)
+            outcomes[taken[key]] = _DONE if same else Outcome(conflict=_held(key, held))
+
+    async def _settle(self, batch: Sequence[RtnlOp], outcomes: list[Outcome], views: Views) -> None:
+        """Learn the indices of what was made."""
+        links = await views.links()
+        for place, op in enumerate(batch):
+            if isinstance(op, AddLink) and outcomes[place] is _DONE:
+                made = links.get(op.link.name)
+                outcomes[place] = Outcome(settled=None if made is None else str(made.index))
+
+
+_LINK_OPS: Final = (AddLink, SetLink, MoveLink, DeleteLink)
+
+
+def _held(key: RouteKey, held: Forwarding) -> str:
+    return f"protocol {held.protocol} has {route_of(*key, held)} there"
+
+
+def _encoded(
+    batch: Sequence[RtnlOp], encoder: Encoder, outcomes: list[Outcome]
+) -> dict[int, Steps]:
+    """The messages of the ops that are still to be done, by place."""
+    steps: dict[int, Steps] = {}
+    for place, op in enumerate(batch):
+        if outcomes[place] is _DONE:
+            try:
+                steps[place] = encoder.steps(op)
+            except NoInterface as error:
+                missing = f"the interface {error.name} is not there"
+                outcomes[place] = Outcome(OpError(op.key, errno.ENODEV, missing))
+    return steps
+
+
+async def _send(socket: NetlinkSocket, left: Mapping[int, Steps]) -> dict[int, Refusal]:
+    """Send the first step of each op; gives the refusals by the op's place."""
+    requests: list[Request] = []
+    places: list[int] = []
+    for place, steps in left.items():
+        for request in steps[0] if steps else ():
+            requests.append(request)
+            places.append(place)
+    answers: Iterable[Refusal | None] = await socket.change(requests)
+    refusals: dict[int, Refusal] = {}
+    for place, answer in zip(places, answers, strict=True):
+        if answer is not None:
+            refusals.setdefault(place, answer)
+    return refusals
