@@ -23,9 +23,9 @@ RouteKey: TypeAlias = tuple[Prefix, bytes]
 _HEADER: Final = MESSAGE.size
 _INTERRUPTED: Final = int(Flag.DUMP_INTR)
 
-# Where the kernel has the destination: after RTA_TABLE for IPv4 (fib_dump_info()), first for
-# IPv6 (rt6_fill_node()). A message that has it elsewhere is read by itself.
-_CUTS: Final = {4: (40, 44), 6: (32, 48)}
+# Where the kernel has the destination: after RTA_TABLE (fib_dump_info() in net/ipv4, and
+# rt6_fill_node() in net/ipv6/route.c). A message that has it elsewhere is read by itself.
+_CUTS: Final = {4: (40, 44), 6: (40, 56)}
 _DESTINATION: Final = {4: struct.pack("=HH", 8, 1), 6: struct.pack("=HH", 20, 1)}
 _CLONED: Final = 0x200
 _MOST_SHAPES: Final = 4096

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import errno
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Final, Literal, Self, TypeAlias
 
 from anyio import to_thread
 
-from .._core.errors import DesiredStateError, OpError
+from .._core.errors import DesiredStateError
 from .._core.model import Hint, Outcome, Plan
 from .._core.ownership import Ownership
-from .._kernel.exchange import Refusal
 from .._kernel.netns import NetworkNamespace, Target, namespace_of
-from .._kernel.socket import NetlinkSocket, Request
-from .applying import Encoder, Steps, is_done_already, refused
-from .codec.wire import NoInterface
+from .._kernel.socket import NetlinkSocket
+from .batch import Batch
 from .desired import Address, Neighbour, Nexthop, Rule
 from .desired.checks import between
 from .desired.desired import Desired, DesiredLike
 from .desired.forwarding import Forwarding
-from .desired.routes import route_of
-from .deviations import Deviations, agree
+from .deviations import Deviations
 from .diff import diff
-from .elsewhere import descriptors, moved
+from .elsewhere import moved
 from .hints import Interest, Subscription, subscription
 from .observed import Observed
-from .ops import AddLink, AddRoute, DeleteLink, MoveLink, ReplaceRoute, RtnlOp, SetLink
+from .ops import RtnlOp
 from .promoting import promoting
 from .reading import RouteKey
 from .views import Views
@@ -44,8 +40,6 @@ OnConflict: TypeAlias = Literal["report", "replace"]
 
 _LOWEST_TAG: Final = 5
 """Below are the kernel's own tags, boot's and static (RTPROT_*): those are never ours."""
-
-_DONE: Final = Outcome()
 
 
 class Source:
@@ -206,19 +200,10 @@ class Source:
             SourceError: No whole answer came.
         """
         _, socket, views = self._entered()
-        outcomes: list[Outcome] = [_DONE] * len(batch)
-        await self._beware(batch, outcomes, views)
-        async with descriptors(batch) as namespaces:
-            encoder = Encoder(views.indices, self.protocol, namespaces)
-            left = _encoded(batch, encoder, outcomes)
-            while left:
-                refusals = await _send(socket, left)
-                for place in refusals:
-                    del left[place]
-                await self._judge(batch, refusals, outcomes, views)
-                left = {place: steps[1:] for place, steps in left.items() if len(steps) > 1}
-        if any(isinstance(op, _LINK_OPS) for op in batch):
-            await self._settle(batch, outcomes, views)
+        work = Batch(batch, self.protocol, socket, views)
+        outcomes = await work.carry_out()
+        # The next pass looks who it is.
+        self._looked_in -= work.contested
         return outcomes
 
     def _entered(self) -> tuple[Target, NetlinkSocket, Views]:
@@ -246,92 +231,3 @@ class Source:
         self._looked_in |= unknown
         self._looked_in -= {(prefix.family, prefix.table) for prefix, _ in found}
         return found
-
-    async def _beware(self, batch: Sequence[RtnlOp], outcomes: list[Outcome], views: Views) -> None:
-        """Refuse to replace IPv6 routes that share their key with another's.
-
-        The kernel replaces the first one of a key (fib6_add_rt2node() in net/ipv6/ip6_fib.c).
-        """
-        places = {
-            (op.prefix, op.packed): place
-            for place, op in enumerate(batch)
-            if isinstance(op, ReplaceRoute)
-            and op.prefix.family == 6
-            and op.observed.protocol == self.protocol
-        }
-        if not places:
-            return
-        tables = {(prefix.family, prefix.table) for prefix, _ in places}
-        for key, held in (await views.foreign_routes(places, tables)).items():
-            outcomes[places[key]] = Outcome(conflict=_held(key, held))
-
-    async def _judge(
-        self,
-        batch: Sequence[RtnlOp],
-        refusals: Mapping[int, Refusal],
-        outcomes: list[Outcome],
-        views: Views,
-    ) -> None:
-        """What refusals mean, op by op."""
-        taken: dict[RouteKey, int] = {}
-        for place, refusal in refusals.items():
-            op = batch[place]
-            if is_done_already(op, refusal):
-                continue
-            if refusal.errno == errno.EEXIST and isinstance(op, AddRoute):
-                taken[op.prefix, op.packed] = place
-            outcomes[place] = Outcome(refused(op, refusal))
-        if not taken:
-            return
-        tables = {(prefix.family, prefix.table) for prefix, _ in taken}
-        self._looked_in -= tables
-        for key, held in (await views.foreign_routes(taken, tables)).items():
-            op = batch[taken[key]]
-            same = isinstance(op, AddRoute) and agree(op.forwarding, held)
-            outcomes[taken[key]] = _DONE if same else Outcome(conflict=_held(key, held))
-
-    async def _settle(self, batch: Sequence[RtnlOp], outcomes: list[Outcome], views: Views) -> None:
-        """Learn the indices of what was made."""
-        links = await views.links()
-        for place, op in enumerate(batch):
-            if isinstance(op, AddLink) and outcomes[place] is _DONE:
-                made = links.get(op.link.name)
-                outcomes[place] = Outcome(settled=None if made is None else str(made.index))
-
-
-_LINK_OPS: Final = (AddLink, SetLink, MoveLink, DeleteLink)
-
-
-def _held(key: RouteKey, held: Forwarding) -> str:
-    return f"protocol {held.protocol} has {route_of(*key, held)} there"
-
-
-def _encoded(
-    batch: Sequence[RtnlOp], encoder: Encoder, outcomes: list[Outcome]
-) -> dict[int, Steps]:
-    """The messages of the ops that are still to be done, by place."""
-    steps: dict[int, Steps] = {}
-    for place, op in enumerate(batch):
-        if outcomes[place] is _DONE:
-            try:
-                steps[place] = encoder.steps(op)
-            except NoInterface as error:
-                missing = f"the interface {error.name} is not there"
-                outcomes[place] = Outcome(OpError(op.key, errno.ENODEV, missing))
-    return steps
-
-
-async def _send(socket: NetlinkSocket, left: Mapping[int, Steps]) -> dict[int, Refusal]:
-    """Send the first step of each op; gives the refusals by the op's place."""
-    requests: list[Request] = []
-    places: list[int] = []
-    for place, steps in left.items():
-        for request in steps[0] if steps else ():
-            requests.append(request)
-            places.append(place)
-    answers: Iterable[Refusal | None] = await socket.change(requests)
-    refusals: dict[int, Refusal] = {}
-    for place, answer in zip(places, answers, strict=True):
-        if answer is not None:
-            refusals.setdefault(place, answer)
-    return refusals

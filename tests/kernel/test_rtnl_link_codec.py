@@ -16,7 +16,13 @@ from linx_async._kernel.netns import NetworkNamespace, Target
 from linx_async._kernel.socket import NetlinkSocket
 from linx_async._kernel.tun import make_tun
 from linx_async.rtnl.codec import link as codec
-from linx_async.rtnl.codec.kinds import check_parameters, decode_parameters, encode_parameters
+from linx_async.rtnl.codec.kinds import (
+    FIXED,
+    check_parameters,
+    decode_parameters,
+    encode_change,
+    encode_parameters,
+)
 from linx_async.rtnl.codec.wire import Type
 from linx_async.rtnl.desired import Link
 from linx_async.rtnl.observed_link import ObservedLink
@@ -154,6 +160,8 @@ async def test_a_link_is_made_as_declared(box: Namespaces, kind: str) -> None:
         ("ipvlan", {"mode": "l2"}),
         ("bond", {"miimon": 50, "xmit_hash_policy": "layer2"}),
         ("vlan", {"flags": "loose_binding"}),
+        ("gre", {"ttl": 5}),
+        ("geneve", {"ttl": 5}),
     ],
 )
 async def test_parameters_change_in_place(
@@ -166,8 +174,28 @@ async def test_parameters_change_in_place(
         before = await wire.parameters("new")
         checked = check_parameters(kind, changed)
         assert before.items() & checked.items() == set()
-        await wire.change("new", kind=kind, data=encode_parameters(kind, checked))
+        observed = (await wire.links())["new"].data
+        await wire.change("new", kind=kind, data=encode_change(kind, checked, observed))
         assert await wire.parameters("new") == before | checked
+
+
+async def test_a_vlan_keeps_its_id_and_the_kernel_says_nothing(box: Namespaces) -> None:
+    async with wire_in(box.pid) as wire:
+        await wire.make(Link("lower", "veth"))
+        await wire.make(Link("new", "vlan", parameters=PARAMETERS["vlan"], parent="lower"))
+        before = await wire.parameters("new")
+        changed = check_parameters("vlan", {"id": 43, "protocol": "802.1q"})
+        assert changed.keys() == FIXED["vlan"]
+        await wire.change("new", kind="vlan", data=encode_parameters("vlan", changed))
+        assert await wire.parameters("new") == before
+
+
+async def test_a_bridge_rounds_times_to_the_kernels_ticks(box: Namespaces) -> None:
+    async with wire_in(box.pid) as wire:
+        await wire.make(Link("new", "bridge"))
+        data = encode_parameters("bridge", {"ageing_time": 19_999})
+        await wire.change("new", kind="bridge", data=data)
+        assert 19_990 < (await wire.parameters("new"))["ageing_time"] <= 19_999
 
 
 @pytest.mark.parametrize("kind", ["bridge", "vxlan", "macvlan", "vlan", "ipvlan", "bond", "vrf"])
@@ -361,7 +389,9 @@ async def test_the_kernel_makes_no_tun_by_netlink(box: Namespaces) -> None:
             await wire.make(Link("tun0", "tun", parameters={"type": "tap"}))
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/net/tun"), reason="there is no /dev/net/tun")
+@pytest.mark.skipif(
+    not os.access("/dev/net/tun", os.R_OK | os.W_OK), reason="/dev/net/tun cannot be opened"
+)
 @pytest.mark.parametrize("mode", ["tun", "tap"])
 async def test_a_tun_is_made_and_stays(box: Namespaces, mode: Any) -> None:
     async with wire_in(box.pid) as wire:

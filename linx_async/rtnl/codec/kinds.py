@@ -22,7 +22,11 @@ from .atoms import (
     masked_bits,
 )
 
-__all__ = ["check_parameters", "decode_parameters", "encode_parameters"]
+__all__ = ["FIXED", "check_parameters", "decode_parameters", "encode_change", "encode_parameters"]
+
+FIXED: Final[Mapping[str, frozenset[str]]] = {"vlan": frozenset({"id", "protocol"})}
+"""Parameters by kind that stay as they were made, and the kernel says nothing when told to change
+them (vlan_changelink() in net/8021q/vlan_netlink.c); what others cannot change they refuse."""
 
 _Schema = Mapping[str, tuple[int, Atom]]
 
@@ -133,6 +137,14 @@ _NOT_DECLARED: Final[Mapping[str, Iterable[str]]] = {
     "tun": ("persist", "num_queues", "num_disabled_queues"),
 }
 _INDEX_OF_PARENT: Final = "link"
+# Their change sets all: what is not said goes back to nothing (ipgre_netlink_parms() in
+# net/ipv4/ip_gre.c and its like).
+_SET_AS_A_WHOLE: Final = frozenset(
+    {
+        *("gre", "gretap", "erspan", "ip6gre", "ip6gretap", "ip6erspan"),
+        *("ipip", "sit", "ip6tnl", "vti", "vti6", "xfrm"),
+    }
+)
 _NO_KINDS_OF_LINKS: Final = frozenset({"bridge_slave", "tuntap"})
 
 
@@ -231,6 +243,26 @@ def encode_parameters(kind: str, parameters: Mapping[str, Value]) -> bytes:
             continue
         packed.append(pack_attribute(number, atom.encode(value)))
     return b"".join(packed)
+
+
+def encode_change(kind: str, parameters: Mapping[str, Value], observed: bytes) -> bytes:
+    """IFLA_INFO_DATA, packed, that changes parameters of a link and leaves the others.
+
+    Args:
+        kind: The link's kind.
+        parameters: Those that change, as `check_parameters` gave them.
+        observed: IFLA_INFO_DATA of the link as it is.
+
+    Raises:
+        NetlinkDecodeError: What was observed is malformed.
+        SourceError: pyroute2 is not installed.
+        KeyError: The parameters were not checked.
+    """
+    changed = encode_parameters(kind, parameters)
+    if kind not in _SET_AS_A_WHOLE:
+        return changed
+    whole = attribute_map(observed) | attribute_map(changed)
+    return b"".join(pack_attribute(number, value) for number, value in sorted(whole.items()))
 
 
 def decode_parameters(kind: str, data: bytes) -> dict[str, Value]:

@@ -38,7 +38,6 @@ _GROUP, _NET_NS_FD, _EXT_MASK, _LINK_NETNSID = 27, 28, 29, 37
 _PROP_LIST, _ALT_IFNAME, _PERM_ADDRESS = 52, 53, 54
 _INFO_KIND, _INFO_DATA, _VETH_PEER = 1, 2, 1
 
-_READ: Final = frozenset({1, 3, 4, 5, 10, 16, 18, 20, 27, 37, 52, 54})
 _LARGEST_KNOWN: Final = 69  # IFLA_TAILROOM of Linux 6.17: counters, sizes and settings of others
 _UP: Final = 1  # IFF_UP
 _SKIP_STATS: Final = 8  # RTEXT_FILTER_SKIP_STATS
@@ -51,8 +50,6 @@ _PARENT_IN_DATA: Final = {
     **dict.fromkeys(("ipip", "sit", "ip6tnl", "vti", "vti6", "xfrm"), 1),
 }
 
-_TYPE_MASK: Final = 0x3FFF
-_ATTRIBUTE: Final = struct.Struct("=HH")
 _IFINFOMSG: Final = struct.Struct("=BxHiII")
 
 DUMP: Final = _IFINFOMSG.pack(0, 0, 0, 0, 0) + pack_u32(_EXT_MASK, _SKIP_STATS)
@@ -93,7 +90,13 @@ def decode(payload: bytes) -> ObservedLink:
         NetlinkDecodeError: The message is malformed, or has no name.
     """
     index, flags = _header(payload)
-    found, unknown = _attributes(payload)
+    found: dict[int, bytes] = {}
+    unknown: list[tuple[int, bytes]] = []
+    for attribute, value in attributes(payload, _IFINFOMSG.size):
+        if attribute <= _LARGEST_KNOWN:
+            found[attribute] = value
+        else:
+            unknown.append((attribute, value))
     if _IFNAME not in found:
         raise NetlinkDecodeError("a link without a name", 0)
     kind, data = _info(found[_LINKINFO]) if _LINKINFO in found else (None, b"")
@@ -127,26 +130,6 @@ def _header(payload: bytes) -> tuple[int, int]:
     if index <= 0:
         raise NetlinkDecodeError(f"a link with the index {index}", 4)
     return index, flags
-
-
-def _attributes(payload: bytes) -> tuple[dict[int, bytes], list[tuple[int, bytes]]]:
-    """What is read here, and what nobody knows: a link has some fifty attributes, a dozen count."""
-    found: dict[int, bytes] = {}
-    unknown: list[tuple[int, bytes]] = []
-    offset, end = _IFINFOMSG.size, len(payload)
-    while offset + 4 <= end:
-        length, kind = _ATTRIBUTE.unpack_from(payload, offset)
-        if length < 4 or length > end - offset:
-            break
-        kind &= _TYPE_MASK
-        if kind in _READ:
-            found[kind] = payload[offset + 4 : offset + length]
-        elif kind > _LARGEST_KNOWN:
-            unknown.append((kind, payload[offset + 4 : offset + length]))
-        offset += length + 3 & ~3
-    if offset < end:
-        raise NetlinkDecodeError("an attribute is cut short", offset)
-    return found, unknown
 
 
 def _u32(found: dict[int, bytes], attribute: int) -> int:

@@ -1,0 +1,148 @@
+"""One batch of ops on its way to the kernel."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from .._core.errors import OpError
+from .._core.model import Outcome
+from .._kernel.exchange import Refusal
+from .._kernel.socket import NetlinkSocket, Request
+from .applying import Encoder, Steps, is_done_already, refused
+from .codec.wire import NoInterface
+from .desired.forwarding import Forwarding
+from .desired.routes import route_of
+from .deviations import agree
+from .elsewhere import descriptors
+from .ops import AddLink, AddRoute, DeleteLink, MoveLink, ReplaceRoute, RtnlOp, SetLink
+from .reading import RouteKey
+from .views import Views
+
+__all__ = ["Batch"]
+
+_DONE: Final = Outcome()
+_LINK_OPS: Final = (AddLink, SetLink, MoveLink, DeleteLink)
+
+
+class Batch:
+    """Ops that are sent to the kernel together.
+
+    Args:
+        ops: The ops.
+        protocol: Our tag.
+        socket: A socket in the namespace.
+        views: What was last read of it.
+
+    Attributes:
+        contested: The tables, each with its family, in which another turned out to have what was
+            to be added.
+    """
+
+    def __init__(
+        self, ops: Sequence[RtnlOp], protocol: int, socket: NetlinkSocket, views: Views
+    ) -> None:
+        self._ops = ops
+        self._protocol = protocol
+        self._socket = socket
+        self._views = views
+        self._outcomes: list[Outcome] = [_DONE] * len(ops)
+        self.contested: set[tuple[int, int]] = set()
+
+    async def carry_out(self) -> Sequence[Outcome]:
+        """Send them, many at once; gives one outcome an op.
+
+        Raises:
+            SourceError: No whole answer came.
+        """
+        await self._beware()
+        async with descriptors(self._ops) as namespaces:
+            encoder = Encoder(self._views.indices, self._protocol, namespaces)
+            left = self._encoded(encoder)
+            while left:
+                refusals = await _send(self._socket, left)
+                for place in refusals:
+                    del left[place]
+                await self._judge(refusals)
+                left = {place: steps[1:] for place, steps in left.items() if len(steps) > 1}
+        if any(isinstance(op, _LINK_OPS) for op in self._ops):
+            await self._settle()
+        return self._outcomes
+
+    def _encoded(self, encoder: Encoder) -> dict[int, Steps]:
+        """The messages of the ops that are still to be done, by place."""
+        steps: dict[int, Steps] = {}
+        for place, op in enumerate(self._ops):
+            if self._outcomes[place] is _DONE:
+                try:
+                    steps[place] = encoder.steps(op)
+                except NoInterface as error:
+                    missing = f"the interface {error.name} is not there"
+                    self._outcomes[place] = Outcome(OpError(op.key, errno.ENODEV, missing))
+        return steps
+
+    async def _beware(self) -> None:
+        """Refuse to replace IPv6 routes that share their key with another's.
+
+        The kernel replaces the first one of a key (fib6_add_rt2node() in net/ipv6/ip6_fib.c).
+        """
+        places = {
+            (op.prefix, op.packed): place
+            for place, op in enumerate(self._ops)
+            if isinstance(op, ReplaceRoute)
+            and op.prefix.family == 6
+            and op.observed.protocol == self._protocol
+        }
+        if not places:
+            return
+        tables = {(prefix.family, prefix.table) for prefix, _ in places}
+        for key, held in (await self._views.foreign_routes(places, tables)).items():
+            self._outcomes[places[key]] = Outcome(conflict=_held(key, held))
+
+    async def _judge(self, refusals: Mapping[int, Refusal]) -> None:
+        """What refusals mean, op by op."""
+        taken: dict[RouteKey, int] = {}
+        for place, refusal in refusals.items():
+            op = self._ops[place]
+            if is_done_already(op, refusal):
+                continue
+            if refusal.errno == errno.EEXIST and isinstance(op, AddRoute):
+                taken[op.prefix, op.packed] = place
+            self._outcomes[place] = Outcome(refused(op, refusal))
+        if not taken:
+            return
+        tables = {(prefix.family, prefix.table) for prefix, _ in taken}
+        self.contested |= tables
+        for key, held in (await self._views.foreign_routes(taken, tables)).items():
+            op = self._ops[taken[key]]
+            same = isinstance(op, AddRoute) and agree(op.forwarding, held)
+            self._outcomes[taken[key]] = _DONE if same else Outcome(conflict=_held(key, held))
+
+    async def _settle(self) -> None:
+        """Learn the indices of what was made."""
+        links = await self._views.links()
+        for place, op in enumerate(self._ops):
+            if isinstance(op, AddLink) and self._outcomes[place] is _DONE:
+                made = links.get(op.link.name)
+                self._outcomes[place] = Outcome(settled=None if made is None else str(made.index))
+
+
+def _held(key: RouteKey, held: Forwarding) -> str:
+    return f"protocol {held.protocol} has {route_of(*key, held)} there"
+
+
+async def _send(socket: NetlinkSocket, left: Mapping[int, Steps]) -> dict[int, Refusal]:
+    """Send the first step of each op; gives the refusals by the op's place."""
+    requests: list[Request] = []
+    places: list[int] = []
+    for place, steps in left.items():
+        for request in steps[0] if steps else ():
+            requests.append(request)
+            places.append(place)
+    answers: Iterable[Refusal | None] = await socket.change(requests)
+    refusals: dict[int, Refusal] = {}
+    for place, answer in zip(places, answers, strict=True):
+        if answer is not None:
+            refusals.setdefault(place, answer)
+    return refusals
