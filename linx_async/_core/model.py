@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from attrs import field, frozen
 
@@ -12,6 +12,7 @@ from .errors import OpError
 from .ownership import Claim, Ownership
 
 __all__ = [
+    "DONE",
     "Conflict",
     "Failure",
     "Hint",
@@ -180,6 +181,10 @@ class Outcome:
     def done(self) -> bool:
         """Whether the kernel was changed, and said so."""
         return self.error is None and not self.unknown and not self.conflict
+
+
+DONE: Final = Outcome()
+"""The outcome of an op that was done, with no more to say; sources may share it."""
 
 
 @frozen

@@ -12,7 +12,7 @@ from attrs import define, evolve, field
 from .errors import DesiredStateError, OpError, SourceError
 from .groups import uninterrupted
 from .memory import MemoryStore, Record, Store
-from .model import Conflict, Failure, OpT, Outcome, Plan, Report, Trigger, Verb, keys_of
+from .model import DONE, Conflict, Failure, OpT, Outcome, Plan, Report, Trigger, Verb, keys_of
 from .ownership import Claim, Ownership
 from .source import Source
 
@@ -57,6 +57,8 @@ class _Tally(Generic[OpT]):
     def ready(self, batch: Sequence[OpT]) -> list[OpT]:
         """The ops of a batch that can be tried; the others depend on what failed: pending."""
         stuck = set(keys_of((*self.failed, *self.conflicts, *self.pending)))
+        if not stuck:
+            return list(batch)
         ready: list[OpT] = []
         for op in batch:
             if op.requires & stuck:
@@ -67,6 +69,9 @@ class _Tally(Generic[OpT]):
         return ready
 
     def count(self, op: OpT, outcome: Outcome) -> None:
+        if outcome is DONE:
+            self.applied.append(op)
+            return
         if outcome.done:
             self.applied.append(op)
         elif outcome.conflict:
@@ -148,20 +153,23 @@ async def _apply_batch(
     tally: _Tally[OpT],
 ) -> None:
     before = ledger.ownership
+    claims = [claim for op in batch if (claim := op.claim) is not None]
     # Claim before creating: from here on the record says that these may be ours.
-    await ledger.put(_claimed(before, batch))
+    await ledger.put(_claimed(before, claims))
     outcomes = await _outcomes(source, batch, limit)
     for op, outcome in zip(batch, outcomes, strict=True):
         tally.count(op, outcome)
-    # Release after deleting; and a refused op gives its claim back.
-    await ledger.put(_settled(before, batch, outcomes))
+    if before or claims:
+        # Release after deleting; and a refused op gives its claim back.
+        await ledger.put(_settled(before, batch, outcomes))
 
 
 async def _outcomes(
     source: Source[Any, Any, OpT], batch: Sequence[OpT], limit: float
 ) -> Sequence[Outcome]:
     """One outcome an op; a release is no business of the source's."""
-    work = [op for op in batch if op.verb is not Verb.RELEASE]
+    release = Verb.RELEASE
+    work = [op for op in batch if op.verb is not release]
     answers: Sequence[Outcome] = ()
     if work:
         with anyio.move_on_after(limit) as scope:
@@ -170,13 +178,16 @@ async def _outcomes(
             answers = [Outcome(unknown=True)] * len(work)
     if len(answers) != len(work):
         raise SourceError(f"{source.name}: gave {len(answers)} outcomes for {len(work)} ops")
+    if len(work) == len(batch):
+        return answers
     left = iter(answers)
     return [Outcome() if op.verb is Verb.RELEASE else next(left) for op in batch]
 
 
-def _claimed(owned: Ownership, batch: Sequence[OpT]) -> Ownership:
-    claims = [_merged(owned.get(op.key), op.claim) for op in batch if op.claim is not None]
-    return owned.with_claims(claims) if claims else owned
+def _claimed(owned: Ownership, claims: Sequence[Claim]) -> Ownership:
+    if not claims:
+        return owned
+    return owned.with_claims(_merged(owned.get(claim.key), claim) for claim in claims)
 
 
 def _merged(before: Claim | None, claim: Claim) -> Claim:

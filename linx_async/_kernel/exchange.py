@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Sequence
 from typing import Final
 
 from attrs import frozen
@@ -215,11 +214,10 @@ class Transaction:
         done: The answer is complete.
     """
 
-    __slots__ = ("_last", "_places", "_port", "done", "refusals")
+    __slots__ = ("_port", "_seqs", "done", "refusals")
 
-    def __init__(self, seqs: Sequence[int], port: int) -> None:
-        self._places = {seq: place for place, seq in enumerate(seqs)}
-        self._last = seqs[-1]
+    def __init__(self, seqs: range, port: int) -> None:
+        self._seqs = seqs
         self._port = port
         self.refusals: list[Refusal | None] = [None] * len(seqs)
         self.done = False
@@ -231,11 +229,11 @@ class Transaction:
             NetlinkDecodeError: It is malformed, so the answer cannot be relied on.
         """
         for message in split(datagram):
-            place = self._places.get(message.seq)
-            if place is None or message.pid != self._port or message.type != _ERROR:
+            seq = message.seq
+            if seq not in self._seqs or message.pid != self._port or message.type != _ERROR:
                 continue
-            self.refusals[place] = acknowledgement(message)
-            if message.seq == self._last:
+            self.refusals[seq - self._seqs[0]] = acknowledgement(message)
+            if seq == self._seqs[-1]:
                 self.done = True
 
     def pause(self) -> None:

@@ -214,7 +214,7 @@ def pack_message(kind: int, flags: int, seq: int, payload: bytes, pid: int = 0) 
             f"message: type {kind}, flags {flags}, sequence number {seq}, port id {pid} or"
             f" length {length} does not fit the header"
         ) from error
-    return header + payload + bytes(-length & 3)
+    return header + payload + bytes(-length & 3) if length & 3 else header + payload
 
 
 def next_sequence(seq: int) -> int:

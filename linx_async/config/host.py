@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
 from .._core.source import Source
-from .problems import Path
+from .problems import Keys
 
 __all__ = ["HostConfig", "Part", "part_named"]
 
@@ -18,20 +19,38 @@ AnySource: TypeAlias = Source[Any, Any, Any]
 # Late imports: only what a file asks for is loaded.
 
 
-def _sysctl(_scope: str, revert_on_release: bool) -> AnySource:
+def _sysctl(_part: Part, revert_on_release: bool) -> AnySource:
     from .. import sysctl
 
     return sysctl.Source(revert_on_release=revert_on_release)
 
 
-def _cgroup(scope: str, revert_on_release: bool) -> AnySource:
+def _cgroup(part: Part, revert_on_release: bool) -> AnySource:
     from .. import cgroup
 
-    return cgroup.Source(scope, revert_on_release=revert_on_release)
+    return cgroup.Source(part.scope, revert_on_release=revert_on_release)
 
 
-_SOURCES: dict[str, Callable[[str, bool], AnySource]] = {"sysctl": _sysctl, "cgroup": _cgroup}
-_SCOPED = frozenset({"cgroup"})
+def _rtnl(part: Part, _revert_on_release: bool) -> AnySource:
+    from .. import rtnl  # which puts nothing back: what it made, it deletes
+
+    options = dict(part.options)
+    if part.scope:
+        options["protocol"] = int(part.scope.removeprefix(_PROTOCOL))
+    return rtnl.Source(**options)
+
+
+_PROTOCOL = "protocol "
+_SOURCES: dict[str, Callable[[Part, bool], AnySource]] = {
+    "sysctl": _sysctl,
+    "cgroup": _cgroup,
+    "rtnl": _rtnl,
+}
+_SCOPES = {
+    "sysctl": re.compile(""),
+    "cgroup": re.compile(".+", re.DOTALL),
+    "rtnl": re.compile(f"(?:{_PROTOCOL}[1-9][0-9]{{0,2}})?"),
+}
 
 
 @frozen
@@ -39,35 +58,44 @@ class Part:
     """What one loop keeps: one subsystem in one scope.
 
     Attributes:
-        kind: The subsystem: `sysctl` or `cgroup`.
-        scope: The cgroup's path; empty for `sysctl`, whose scope is here.
+        kind: The subsystem: `sysctl`, `cgroup` or `rtnl`.
+        scope: The cgroup's path; `protocol 80` for `rtnl` with another tag than the usual; else
+            empty: here.
         desired: The desired state, in the shape that the subsystem takes.
+        options: More arguments of the source.
     """
 
     kind: str
     scope: str = ""
     desired: Mapping[str, Any] = field(factory=dict)
+    options: Mapping[str, Any] = field(factory=dict)
 
     @property
     def name(self) -> str:
-        """What it is called: `sysctl`, `cgroup myorg/web-42`."""
-        return " ".join(self.section)
+        """What it is called: `sysctl`, `cgroup myorg/web-42`, `rtnl`, `rtnl protocol 80`."""
+        return " ".join(filter(None, (self.kind, self.scope)))
 
     @property
-    def section(self) -> Path:
+    def section(self) -> Keys:
         """The keys of the table that it is read from."""
-        return tuple(filter(None, (self.kind, self.scope)))
+        return (self.kind, self.scope) if self.kind == "cgroup" else (self.kind,)
+
+    @property
+    def is_tagged(self) -> bool:
+        """Whether it is by tags of the kernel's that what is its own is known, not by a record."""
+        return self.kind == "rtnl"
 
     def source(self, *, revert_on_release: bool = False) -> AnySource:
         """A new source for it, not entered.
 
         Args:
-            revert_on_release: Whether what is not desired any more gets its value from before.
+            revert_on_release: Whether what is not desired any more gets its value from before;
+                `rtnl` deletes it either way.
 
         Raises:
             DesiredStateError: There can be no such scope.
         """
-        return _SOURCES[self.kind](self.scope, revert_on_release)
+        return _SOURCES[self.kind](self, revert_on_release)
 
 
 @frozen
@@ -86,6 +114,6 @@ class HostConfig:
 def part_named(name: str) -> Part | None:
     """A part of that name that desires nothing; None where no part can have that name."""
     kind, _, scope = name.partition(" ")
-    if kind not in _SOURCES or bool(scope) is not (kind in _SCOPED):
+    if kind not in _SOURCES or not _SCOPES[kind].fullmatch(scope):
         return None
     return Part(kind, scope)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 import tomllib
 from collections.abc import Iterator
@@ -30,6 +31,21 @@ _PIECE = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _BLANK = re.compile(r"[ \t]*(?:\#[^\n]*)?")
+_KEY = re.compile(r"""(?: "(?: \\. | [^\\"] )*" | '[^']*' | [^="'] )*= [ \t]*""", re.VERBOSE)
+_TOKEN = re.compile(
+    r'''
+      (?P<skip> [ \t\n]+ | \# [^\n]* )
+    | """ (?: \\. | [^\\] )*? """ "{0,2}
+    | \'\'\' .*? \'\'\' \'{0,2}
+    | " (?: \\[^\n] | [^"\\\n] )* "
+    | ' [^'\n]* '
+    | (?P<open> [\[{] )
+    | (?P<close> [\]}] )
+    | (?P<comma> , )
+    | [^][{},\#"' \t\n]+
+    ''',
+    re.VERBOSE | re.DOTALL,
+)
 
 
 @frozen
@@ -63,9 +79,9 @@ class Statement:
     def clashes(self, earlier: Statement) -> bool:
         """Whether TOML may refuse it because of an earlier one: both set the same, or a part."""
         if self.is_header and earlier.is_header:
-            return bool(self.paths) and self.paths == earlier.paths
+            return bool(self.paths) and _of_tables(self.paths) == _of_tables(earlier.paths)
         return any(
-            all(map(str.__eq__, one, other))
+            all(map(operator.eq, one, other))
             # A table's header is no obstacle to the keys in it.
             and not (earlier.is_header and len(one) > len(other))
             for one in self.paths
@@ -76,6 +92,7 @@ class Statement:
 def statements(text: str) -> Iterator[Statement]:
     """Every statement of a text with newlines as line ends, in order, be it TOML or not."""
     table: Path = ()
+    lengths: dict[Path, int] = {}
     at = 0
     while at < len(text):
         blank = _BLANK.match(text, at)
@@ -86,12 +103,36 @@ def statements(text: str) -> Iterator[Statement]:
         end, closed = _end(text, start)
         piece = text[start:end]
         if piece.startswith("["):
-            table = next(iter(_paths(piece)), ())
-            yield Statement(piece, start, paths=_paths(piece))
+            named = next(iter(_paths(piece)), ())
+            table = _opened(named, lengths, more=piece.startswith("[["))
+            yield Statement(piece, start, paths=(table,) if named else ())
         else:
             paths = tuple((*table, *path) for path in _paths(piece))
             yield Statement(piece, start, closed, table, paths)
         at = end + 1
+
+
+def _opened(named: Path, lengths: dict[Path, int], *, more: bool) -> Path:
+    """The table that a header begins, with its place in each array of tables that it is in.
+
+    Args:
+        named: The keys of the header.
+        lengths: How many tables each array has so far.
+        more: Whether the header adds one to an array.
+    """
+    table: Path = ()
+    for depth, key in enumerate(named, 1):
+        table = (*table, key)
+        if more and depth == len(named):
+            lengths[table] = lengths.get(table, 0) + 1
+        if table in lengths:
+            table = (*table, lengths[table] - 1)
+    return table
+
+
+def _of_tables(paths: tuple[Path, ...]) -> list[Path]:
+    """The paths of headers without a table's place in its array."""
+    return [path[:-1] if isinstance(path[-1], int) else path for path in paths if path]
 
 
 def _end(text: str, start: int) -> tuple[int, bool]:
@@ -138,18 +179,62 @@ class Places:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._starts: dict[Path, int] = {}
+        self._starts: dict[Path, Statement] = {}
         for statement in statements(text):
             for path in statement.paths:
                 for length in range(1, len(path) + 1):
-                    self._starts.setdefault(path[:length], statement.start)
+                    self._starts.setdefault(path[:length], statement)
 
     def find(self, path: Path) -> tuple[int, int] | None:
-        """The line and the column where the statement begins that sets a path, or what holds it."""
+        """The line and the column where the statement begins that sets a path, or what holds it.
+
+        Of what is in an array, they are those of the element.
+        """
         for length in range(len(path), 0, -1):
-            if path[:length] in self._starts:
-                return position(self._text, self._starts[path[:length]])
+            statement = self._starts.get(path[:length])
+            if statement is not None:
+                return position(self._text, _element(statement, path[length:]))
         return None
+
+
+def _element(statement: Statement, inside: Path) -> int:
+    """The offset of an element of the array that a statement sets; else the statement's."""
+    key = None if statement.is_header else _KEY.match(statement.text)
+    if key is None:
+        return statement.start
+    at, found = key.end(), 0
+    for step in inside:
+        starts = _elements(statement.text, at) if isinstance(step, int) else []
+        if not isinstance(step, int) or step >= len(starts):
+            break
+        found = at = starts[step]
+    return statement.start + found
+
+
+def _elements(text: str, at: int) -> list[int]:
+    """The offsets of the elements of the array that begins at an offset; none where none does."""
+    starts: list[int] = []
+    depth, expected = 0, False
+    while token := _TOKEN.match(text, at):
+        kind = token.lastgroup
+        if not depth and kind != "open":
+            break
+        if expected and kind not in {"skip", "close"}:
+            starts.append(at)
+            expected = False
+        if kind == "open":
+            if not depth and token[0] != "[":
+                break
+            expected = not depth
+            depth += 1
+        elif kind == "close":
+            depth -= 1
+        elif kind == "comma" and depth == 1:
+            expected = True
+        if not depth:
+            break
+        at = token.end()
+    return starts
 
 
 def position(text: str, offset: int) -> tuple[int, int]:

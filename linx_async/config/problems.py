@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 from attrs import field, frozen
 
 from .._core.errors import DesiredStateError
 
-__all__ = ["ConfigError", "Finding", "Problem", "dotted", "printable"]
+__all__ = ["ConfigError", "Finding", "Keys", "Path", "Problem", "dotted", "printable"]
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+\Z")
 
-Path = tuple[str, ...]
-"""Where a value is in a TOML document: the keys that lead to it."""
+Keys: TypeAlias = tuple[str, ...]
+"""The keys that lead to a value in a TOML document."""
+Path: TypeAlias = tuple[str | int, ...]
+"""Where a value is in a TOML document: the keys that lead to it, and places in arrays, from 0."""
 
 
 def printable(text: str) -> str:
@@ -31,9 +34,16 @@ def _escaped(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
 
 
-def dotted(path: Sequence[str]) -> str:
-    """A path as TOML writes it: `cgroup."myorg/web-42"`."""
-    return ".".join(key if _BARE.match(key) else json.dumps(key) for key in path)
+def dotted(path: Sequence[str | int]) -> str:
+    """A path as TOML writes it, and places in brackets: `cgroup."a/b"`, `routes[2].gateway`."""
+    words = []
+    for key in path:
+        if isinstance(key, int):
+            words.append(f"[{key}]")
+        else:
+            words.append("." if words else "")
+            words.append(key if _BARE.match(key) else json.dumps(key))
+    return "".join(words)
 
 
 @frozen

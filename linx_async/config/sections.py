@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import frozen
 
 from .._core.errors import DesiredStateError
 from .host import Part
-from .problems import Finding, Path, dotted
+from .problems import Finding, Keys, dotted
+from .reading import Reading, clipped, closest
 
 __all__ = ["SECTIONS", "Setting", "checked_parts", "nearest"]
 
@@ -24,8 +24,6 @@ _KEYED = frozenset(
         *("rdma.max", "misc.max", "dmem.max", "dmem.min", "dmem.low"),
     }
 )
-_LONGEST = 300
-"""Characters of a message; it quotes the value, which may be anything."""
 _CONTROLLERS = frozenset(
     {"cgroup", "cpu", "cpuset", "dmem", "hugetlb", "io", "memory", "misc", "pids", "rdma"}
 )
@@ -41,23 +39,9 @@ class Setting:
         value: Its value.
     """
 
-    path: Path
+    path: Keys
     key: str
     value: Any
-
-
-@define
-class Reading:
-    """What was read of the file, so far."""
-
-    parts: list[Part] = field(factory=list)
-    findings: list[Finding] = field(factory=list)
-
-    def find(
-        self, path: Path, message: str, table: int = 1, *, key: str = "", other: Path | None = None
-    ) -> None:
-        """Note what is wrong; see `Finding`."""
-        self.findings.append(Finding(path, message, table, key, other))
 
 
 def checked_parts(document: Mapping[str, Any]) -> tuple[list[Part], list[Finding]]:
@@ -78,11 +62,10 @@ def checked_parts(document: Mapping[str, Any]) -> tuple[list[Part], list[Finding
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """What somebody may have meant who wrote an unknown name."""
-    words = sorted(known)
-    close = difflib.get_close_matches(name.lower(), words, n=1, cutoff=0.5)
-    if close:
-        return f"did you mean [{close[0]}]?"
-    return f"known sections are {', '.join(f'[{word}]' for word in words)}"
+    close = closest(name, known)
+    if close is not None:
+        return f"did you mean [{close}]?"
+    return f"known sections are {', '.join(f'[{word}]' for word in sorted(known))}"
 
 
 def _sysctl(table: Mapping[str, Any], reading: Reading) -> None:
@@ -97,7 +80,7 @@ def _sysctl(table: Mapping[str, Any], reading: Reading) -> None:
     reading.parts.append(Part("sysctl", desired=_agreed(Part("sysctl"), settings, reading)))
 
 
-def _sysctl_settings(above: Path, table: Mapping[str, Any], reading: Reading) -> Iterator[Setting]:
+def _sysctl_settings(above: Keys, table: Mapping[str, Any], reading: Reading) -> Iterator[Setting]:
     """The keys below a table: whole ones, and those of bare dots, a part a level."""
     for name, value in table.items():
         path = (*above, name)
@@ -122,7 +105,7 @@ def _sysctl_settings(above: Path, table: Mapping[str, Any], reading: Reading) ->
 
 
 def _cgroups(table: Mapping[str, Any], reading: Reading) -> None:
-    scopes: dict[str, Path] = {}
+    scopes: dict[str, Keys] = {}
     for cgroup, limits in table.items():
         path = ("cgroup", cgroup)
         part = Part("cgroup", cgroup)
@@ -151,7 +134,7 @@ def _controller_of(name: str) -> str | None:
     return controller if controller in _CONTROLLERS else None
 
 
-def _limits(path: Path, table: Mapping[str, Any], reading: Reading) -> Iterator[Setting]:
+def _limits(path: Keys, table: Mapping[str, Any], reading: Reading) -> Iterator[Setting]:
     for name, value in table.items():
         if "." in name:
             yield Setting((*path, name), name, value)
@@ -159,7 +142,7 @@ def _limits(path: Path, table: Mapping[str, Any], reading: Reading) -> Iterator[
             yield from _limit((*path, name), value, reading)
 
 
-def _limit(path: Path, value: Any, reading: Reading) -> Iterator[Setting]:
+def _limit(path: Keys, value: Any, reading: Reading) -> Iterator[Setting]:
     """The files that bare dots lead to: `io.max."8:0".rbps` is a line of io.max."""
     file = ".".join(path[2:])
     by_device = isinstance(value, Mapping) and any(":" in name for name in value)
@@ -228,11 +211,18 @@ def _bare(error: DesiredStateError, *keys: str) -> str:
     message = _SUBJECT.sub("", str(error), count=1)
     for key in keys[:1]:
         message = message.removeprefix(f"{key}: ")
-    return message if len(message) <= _LONGEST else f"{message[:_LONGEST]}…"
+    return clipped(message)
+
+
+def _rtnl(table: Mapping[str, Any], reading: Reading) -> None:
+    from .network import read_network  # which loads the whole subsystem
+
+    read_network(table, reading)
 
 
 SECTIONS: dict[str, Callable[[Mapping[str, Any], Reading], None]] = {
     "cgroup": _cgroups,
+    "rtnl": _rtnl,
     "sysctl": _sysctl,
 }
 """What reads each section that there is."""

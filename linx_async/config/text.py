@@ -134,8 +134,12 @@ class _Flaw:
             found = min(max(at, self.offset), statement.end)
             at = found if statement.closed or found <= at + len(first_line) else at
         table = statement.paths[0] if statement.is_header and statement.paths else statement.table
+        # A table of an array is told as the array has it, by its place.
+        depth = next((n - 1 for n, key in enumerate(table) if isinstance(key, int)), len(table))
         key = "" if statement.is_header else _key_in(first_line)[:60]
-        return Problem(file, self._told(text), *position(text, at), dotted(table), key, exact=True)
+        key = ".".join(filter(None, [dotted(table[depth:]), key]))
+        section = dotted(table[:depth])
+        return Problem(file, self._told(text), *position(text, at), section, key, exact=True)
 
     def cut(self, text: str) -> tuple[int, int]:
         """What to leave out, to get at what is wrong beyond it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 
 from attrs import define, evolve, field
@@ -40,12 +40,13 @@ from .ops import (
     SetLink,
 )
 
-__all__ = ["Encoder", "Steps", "is_done_already", "refused"]
+__all__ = ["CREATE", "Encoder", "Steps", "is_done_already", "refused"]
 
 Steps: TypeAlias = list[list[Request]]
 """Requests, in steps: what is in one is sent only where all of those before it were done."""
 
-_CREATE: Final = int(Flag.CREATE | Flag.EXCL)
+CREATE: Final = int(Flag.CREATE | Flag.EXCL)
+"""Flags of what makes an object, and never takes one over."""
 _PUT: Final = int(Flag.CREATE | Flag.REPLACE)
 _REPLACE: Final = int(Flag.REPLACE)
 _APPEND: Final = int(Flag.CREATE | Flag.APPEND)
@@ -87,9 +88,7 @@ class Encoder:
         """
         match op:
             case AddRoute():
-                return [
-                    [(Type.NEWROUTE, _CREATE, self._route(op.prefix, op.packed, op.forwarding))]
-                ]
+                return [[(Type.NEWROUTE, CREATE, self._route(op.prefix, op.packed, op.forwarding))]]
             case DeleteRoute():
                 payload = self._route(op.prefix, op.packed, op.observed, delete=True)
                 return [[(Type.DELROUTE, 0, payload)]]
@@ -101,6 +100,36 @@ class Encoder:
                 return self._address(op)
             case _:
                 return [[self._other(op)]]
+
+    def added_routes(self, ops: Iterable[AddRoute]) -> list[bytes]:
+        """What the messages of many ops carry, all of which add a route.
+
+        Raises:
+            NoInterface: An interface is not there (any more).
+        """
+        known = self._templates.get
+        payloads: list[bytes] = []
+        for op in ops:
+            prefix = op.prefix
+            found = known((prefix, id(op.forwarding), False))
+            if found is None or not prefix.length:
+                payloads.append(self._route(prefix, op.packed, op.forwarding))
+            else:
+                payloads.append(found[0] + op.packed + found[1])
+        return payloads
+
+    def deleted_routes(self, ops: Iterable[DeleteRoute]) -> list[bytes]:
+        """What the messages of many ops carry, all of which delete a route."""
+        known = self._templates.get
+        payloads: list[bytes] = []
+        for op in ops:
+            prefix = op.prefix
+            found = known((prefix, id(op.observed), True))
+            if found is None or not prefix.length:
+                payloads.append(self._route(prefix, op.packed, op.observed, delete=True))
+            else:
+                payloads.append(found[0] + op.packed + found[1])
+        return payloads
 
     def _route(
         self, prefix: Prefix, packed: bytes, forwarding: Forwarding, *, delete: bool = False
@@ -134,7 +163,7 @@ class Encoder:
                 # An MTU that is set later is kept: a bridge takes that of its ports otherwise.
                 bare = evolve(new, mtu=None)
                 payload = link.encode_create(bare, self.indices, data, peer_netns=peer)
-                return [[(Type.NEWLINK, _CREATE, payload)]]
+                return [[(Type.NEWLINK, CREATE, payload)]]
             case SetLink():
                 return self._set_link(op)
             case MoveLink(link=there):
@@ -170,7 +199,7 @@ class Encoder:
         if changes:
             requests.append((Type.NEWLINK, 0, link.encode_set(index, **changes)))
         if altnames:
-            requests.append((Type.NEWLINKPROP, _CREATE, link.encode_altnames(index, altnames)))
+            requests.append((Type.NEWLINKPROP, CREATE, link.encode_altnames(index, altnames)))
         if up:
             requests.append((Type.NEWLINK, 0, link.encode_set(index, up=True)))
         return [[request] for request in requests]
@@ -180,27 +209,27 @@ class Encoder:
             return [[(Type.DELADDR, 0, address.encode_delete(op.observed, self.indices))]]
         new = address.encode(op.address, self.indices, self.protocol)
         if isinstance(op, AddAddress):
-            return [[(Type.NEWADDR, _CREATE, new)]]
+            return [[(Type.NEWADDR, CREATE, new)]]
         if op.in_place:
             return [[(Type.NEWADDR, _PUT, new)]]
         old = address.encode_delete(op.observed, self.indices)
-        return [[(Type.DELADDR, 0, old)], [(Type.NEWADDR, _CREATE, new)]]
+        return [[(Type.DELADDR, 0, old)], [(Type.NEWADDR, CREATE, new)]]
 
     def _other(self, op: RtnlOp) -> Request:
         indices, tag = self.indices, self.protocol
         match op:
             case AddRule(rule=new):
-                return Type.NEWRULE, _CREATE, rule.encode(new, indices, tag)
+                return Type.NEWRULE, CREATE, rule.encode(new, indices, tag)
             case DeleteRule(observed=old):
                 return Type.DELRULE, 0, rule.encode_delete(old, indices)
             case AddNeighbour(neighbour=new):
-                return Type.NEWNEIGH, _CREATE, neighbour.encode(new, indices, tag)
+                return Type.NEWNEIGH, CREATE, neighbour.encode(new, indices, tag)
             case ReplaceNeighbour(neighbour=new):
                 return Type.NEWNEIGH, _PUT, neighbour.encode(new, indices, tag)
             case DeleteNeighbour(observed=old):
                 return Type.DELNEIGH, 0, neighbour.encode_delete(old, indices)
             case AddNexthop(nexthop=new):
-                return Type.NEWNEXTHOP, _CREATE, nexthop.encode(new, indices, tag)
+                return Type.NEWNEXTHOP, CREATE, nexthop.encode(new, indices, tag)
             case ReplaceNexthop(nexthop=new):
                 return Type.NEWNEXTHOP, _PUT, nexthop.encode(new, indices, tag)
             case DeleteNexthop(observed=old):

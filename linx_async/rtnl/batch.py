@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, cast
 
 from .._core.errors import OpError
-from .._core.model import Outcome
+from .._core.model import DONE, Outcome
 from .._kernel.exchange import Refusal
 from .._kernel.socket import NetlinkSocket, Request
-from .applying import Encoder, Steps, is_done_already, refused
-from .codec.wire import NoInterface
+from .applying import CREATE, Encoder, Steps, is_done_already, refused
+from .codec.wire import NoInterface, Type
 from .desired.forwarding import Forwarding
 from .desired.routes import route_of
 from .deviations import agree
 from .elsewhere import descriptors
-from .ops import AddLink, AddRoute, DeleteLink, MoveLink, ReplaceRoute, RtnlOp, SetLink
+from .ops import AddLink, AddRoute, DeleteLink, DeleteRoute, MoveLink, ReplaceRoute, RtnlOp, SetLink
 from .reading import RouteKey
 from .views import Views
 
 __all__ = ["Batch"]
 
-_DONE: Final = Outcome()
 _LINK_OPS: Final = (AddLink, SetLink, MoveLink, DeleteLink)
 
 
@@ -47,7 +46,7 @@ class Batch:
         self._protocol = protocol
         self._socket = socket
         self._views = views
-        self._outcomes: list[Outcome] = [_DONE] * len(ops)
+        self._outcomes: list[Outcome] = [DONE] * len(ops)
         self.contested: set[tuple[int, int]] = set()
 
     async def carry_out(self) -> Sequence[Outcome]:
@@ -56,6 +55,8 @@ class Batch:
         Raises:
             SourceError: No whole answer came.
         """
+        if await self._only_routes():
+            return self._outcomes
         await self._beware()
         async with descriptors(self._ops) as namespaces:
             encoder = Encoder(self._views.indices, self._protocol, namespaces)
@@ -70,11 +71,29 @@ class Batch:
             await self._settle()
         return self._outcomes
 
+    async def _only_routes(self) -> bool:
+        """Add or delete routes, and nothing else: the short way for very many of them."""
+        encoder = Encoder(self._views.indices, self._protocol)
+        kinds = set(map(type, self._ops))
+        try:
+            if kinds == {AddRoute}:
+                added = encoder.added_routes(cast("Sequence[AddRoute]", self._ops))
+                answers = await self._socket.change_alike(Type.NEWROUTE, CREATE, added)
+            elif kinds == {DeleteRoute}:
+                deleted = encoder.deleted_routes(cast("Sequence[DeleteRoute]", self._ops))
+                answers = await self._socket.change_alike(Type.DELROUTE, 0, deleted)
+            else:
+                return False
+        except NoInterface:
+            return False
+        await self._judge({place: each for place, each in enumerate(answers) if each is not None})
+        return True
+
     def _encoded(self, encoder: Encoder) -> dict[int, Steps]:
         """The messages of the ops that are still to be done, by place."""
         steps: dict[int, Steps] = {}
         for place, op in enumerate(self._ops):
-            if self._outcomes[place] is _DONE:
+            if self._outcomes[place] is DONE:
                 try:
                     steps[place] = encoder.steps(op)
                 except NoInterface as error:
@@ -117,13 +136,13 @@ class Batch:
         for key, held in (await self._views.foreign_routes(taken, tables)).items():
             op = self._ops[taken[key]]
             same = isinstance(op, AddRoute) and agree(op.forwarding, held)
-            self._outcomes[taken[key]] = _DONE if same else Outcome(conflict=_held(key, held))
+            self._outcomes[taken[key]] = DONE if same else Outcome(conflict=_held(key, held))
 
     async def _settle(self) -> None:
         """Learn the indices of what was made."""
         links = await self._views.links()
         for place, op in enumerate(self._ops):
-            if isinstance(op, AddLink) and self._outcomes[place] is _DONE:
+            if isinstance(op, AddLink) and self._outcomes[place] is DONE:
                 made = links.get(op.link.name)
                 self._outcomes[place] = Outcome(settled=None if made is None else str(made.index))
 

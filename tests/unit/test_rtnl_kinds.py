@@ -134,8 +134,23 @@ def test_a_link_checks_its_parameters() -> None:
         "id": 1,
         "protocol": "802.1ad",
     }
+    assert Link("v", "vxlan", parameters={"local": IPv4Address("10.0.0.1")}).parameters == {
+        "local": "10.0.0.1"
+    }
     with pytest.raises(DesiredStateError, match="id of a vlan"):
         Link("v", "vlan", parameters={"id": "x"})
+
+
+@pytest.mark.parametrize("parameters", ["id", 42, {1: 2}, {"id": [1]}, {"id": None}])
+def test_what_are_no_parameters_is_refused(parameters: Any) -> None:
+    with pytest.raises(DesiredStateError, match="parameters"):
+        Link("v", "vlan", parameters=parameters)
+
+
+def test_equal_parameters_make_equal_links() -> None:
+    assert Link("b", "bond", parameters={"mode": 4}) == Link(
+        "b", "bond", parameters={"mode": "802.3AD"}
+    )
 
 
 def test_what_is_false_is_not_sent_and_read_as_false() -> None:

@@ -75,6 +75,13 @@ class Steps:
             self.levels.append([])
         self.levels[level].append(op)
 
+    def build_all(self, ops: list[RtnlOp]) -> None:
+        """Add many ops that need none of this kind."""
+        if ops and not self.levels:
+            self.levels.append(ops)
+        elif ops:
+            self.levels[0].extend(ops)
+
 
 @define
 class Draft:

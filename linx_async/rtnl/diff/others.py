@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from attrs import evolve
 
@@ -31,6 +31,7 @@ __all__ = [
     "rules",
 ]
 
+_LOWER_UP = 0x10000  # IFF_LOWER_UP, include/uapi/linux/if.h
 _LASTING = frozenset({"permanent", "noarp"})
 _EXTERNALLY_LEARNED = 0x10  # NTF_EXT_LEARNED: a daemon's, whatever its state
 
@@ -125,7 +126,7 @@ def draft_neighbours(
 
 def _same_neighbour(desired: Neighbour, observed: Neighbour) -> bool:
     if desired.proxy:
-        return True
+        return desired.router == observed.router
     return (
         desired.lladdr == observed.lladdr
         and desired.state == observed.state
@@ -134,7 +135,8 @@ def _same_neighbour(desired: Neighbour, observed: Neighbour) -> bool:
 
 
 def _is_learned(entry: Neighbour) -> bool:
-    return not (entry.protocol or entry.state in _LASTING or entry.flags & _EXTERNALLY_LEARNED)
+    lasting = entry.proxy or entry.state in _LASTING
+    return not (entry.protocol or lasting or entry.flags & _EXTERNALLY_LEARNED)
 
 
 def nexthops(
@@ -169,11 +171,16 @@ def draft_nexthops(
     draft = Draft()
     there = {nexthop.id: nexthop for nexthop in observed}
     wanted = {nexthop.id: nexthop for nexthop in desired}
-    for number, nexthop in wanted.items():
+    will_be = set(there)
+    for number, nexthop in sorted(wanted.items(), key=lambda item: bool(item[1].group)):
         found = there.get(number)
         if found is not None and _same_nexthop(nexthop, found):
             continue
-        blocked = ground.down(nexthop.interface) or _lacking(nexthop, wanted, there)
+        blocked = (
+            ground.down(nexthop.interface)
+            or _without_carrier(nexthop.interface, ground)
+            or _lacking(nexthop, will_be)
+        )
         requires = ground.requires(nexthop.interface) | {
             f"nexthop {member}" for member, _ in nexthop.group
         }
@@ -182,6 +189,7 @@ def draft_nexthops(
             draft.wait(nexthop.key, blocked)
         elif found is None:
             draft.steps.build(AddNexthop(nexthop, requires), level)
+            will_be.add(number)
         elif found.protocol == protocol or replace:
             draft.steps.build(ReplaceNexthop(nexthop, found, requires), level)
         else:
@@ -197,9 +205,20 @@ def draft_nexthops(
     return draft
 
 
-def _lacking(nexthop: Nexthop, wanted: dict[int, Nexthop], there: dict[int, Nexthop]) -> str:
+def _without_carrier(name: str | None, ground: Ground) -> str:
+    """Why an interface that is up takes no nexthop: rtm_to_nh_config() in net/ipv4/nexthop.c."""
+    link = None if name is None or ground.links is None else ground.links.get(name)
+    if link is None or not link.up or link.flags & _LOWER_UP:
+        return ""
+    # A link that this plan makes, or sets up, may bring it the carrier.
+    if ground.coming or any(ground.up.values()):
+        return ""
+    return f"the interface {name} has no carrier"
+
+
+def _lacking(nexthop: Nexthop, will_be: Container[int]) -> str:
     for member, _ in nexthop.group:
-        if member not in wanted and member not in there:
+        if member not in will_be:
             return f"the nexthop {member} is not there"
     return ""
 

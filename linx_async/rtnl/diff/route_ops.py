@@ -77,20 +77,17 @@ def draft_routes(
     """
     draft = Draft()
     needs = _Needs(ground, obstacle)
+    added: list[RtnlOp] = []
     for key, wanted in deviations.missing.items():
-        held = foreign.get(key)
-        if held is not None and agree(wanted, held):
-            continue
-        if held is not None and not replace:
-            draft.conflict(route_key(*key), _held(key, held))
+        if key in foreign:
+            _beside(draft, key, wanted, foreign[key], needs, replace=replace)
             continue
         blocked, requires = needs.of(wanted)
         if blocked:
             draft.wait(route_key(*key), blocked)
-        elif held is not None:
-            draft.steps.build(ReplaceRoute(*key, wanted, held, requires))
         else:
-            draft.steps.build(AddRoute(*key, wanted, requires))
+            added.append(AddRoute(key[0], key[1], wanted, requires))
+    draft.steps.build_all(added)
     for key, (wanted, there) in deviations.different.items():
         blocked, requires = needs.of(wanted)
         if blocked:
@@ -100,6 +97,27 @@ def draft_routes(
     for key, those in deviations.extra.items():
         draft.steps.last.extend(DeleteRoute(*key, each) for each in those)
     return draft
+
+
+def _beside(
+    draft: Draft,
+    key: RouteKey,
+    wanted: Forwarding,
+    held: Forwarding,
+    needs: _Needs,
+    *,
+    replace: bool,
+) -> None:
+    """What to do where another has the key of a desired route."""
+    if agree(wanted, held):
+        return
+    blocked, requires = needs.of(wanted)
+    if not replace:
+        draft.conflict(route_key(*key), _held(key, held))
+    elif blocked:
+        draft.wait(route_key(*key), blocked)
+    else:
+        draft.steps.build(ReplaceRoute(*key, wanted, held, requires))
 
 
 class _Needs:

@@ -12,7 +12,7 @@ from ..desired.forwarding import Forwarding
 from ..observed import Observed
 from ..ops import RtnlOp
 from .address_ops import Whose, draft_addresses, is_tentative
-from .draft import merged
+from .draft import Draft, merged
 from .link_ops import draft_links, ground_of
 from .others import draft_neighbours, draft_nexthops, draft_rules
 from .route_ops import draft_routes
@@ -48,6 +48,9 @@ def diff(
     wanted = Desired.of(desired)
     record = owned or Ownership()
     ground = ground_of(wanted.links, observed.links, observed.moved)
+    by_number = draft_nexthops(
+        wanted.nexthops, observed.nexthops, ground, protocol=protocol, replace=replace
+    )
     return merged(
         [
             draft_links(
@@ -66,9 +69,7 @@ def diff(
                 replace=replace,
                 promoting=observed.promoting,
             ),
-            draft_nexthops(
-                wanted.nexthops, observed.nexthops, ground, protocol=protocol, replace=replace
-            ),
+            by_number,
             draft_neighbours(
                 wanted.neighbours, observed.neighbours, ground, protocol=protocol, replace=replace
             ),
@@ -77,7 +78,7 @@ def diff(
                 observed.foreign_routes,
                 ground,
                 replace=replace,
-                obstacle=_Obstacles(wanted, observed),
+                obstacle=_Obstacles(wanted, observed, by_number),
             ),
             draft_rules(wanted.rules, observed.rules, protocol=protocol),
         ]
@@ -87,14 +88,18 @@ def diff(
 class _Obstacles:
     """Why a route cannot be had yet, beyond its interfaces."""
 
-    def __init__(self, wanted: Desired, observed: Observed) -> None:
+    def __init__(self, wanted: Desired, observed: Observed, nexthops: Draft) -> None:
         self._nexthops = _numbers(wanted.nexthops) | _numbers(observed.nexthops)
+        self._stuck = {each.key: f"{each.key} waits" for each in nexthops.waiting}
+        self._stuck |= {each.key: f"{each.key} is another's" for each in nexthops.conflicts}
         self._tentative = _tentative(observed.addresses, wanted.addresses)
 
     def __call__(self, forwarding: Forwarding) -> str:
         number = forwarding.nexthop_id
         if number and number not in self._nexthops:
             return f"the nexthop {number} is not there"
+        if number and (stuck := self._stuck.get(f"nexthop {number}")):
+            return stuck
         return self._tentative.get(str(forwarding.source), "") if forwarding.source else ""
 
 

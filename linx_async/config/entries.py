@@ -1,0 +1,167 @@
+"""From a table or a short array of the file to the value that it stands for."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any, Final, TypeAlias
+
+from attrs import define, field
+
+from .._core.errors import DesiredStateError
+from .problems import Path, dotted
+from .reading import closest
+
+__all__ = ["Shape"]
+
+Find: TypeAlias = Callable[[Path, str], None]
+
+_OBSERVED: Final = frozenset({"flags", "unknown", "encap"})
+"""Fields of what the kernel shows, and bytes, which a file has not."""
+_FOR_ALL: Final = "protocol"
+_LEANED_ON: Final = frozenset(
+    {
+        *("kind", "prefix_length", "valid_lifetime", "gateway", "interface", "nexthops", "family"),
+        *("nexthop_id", "type", "table", "action", "goto", "fwmark", "l3mdev", "source"),
+        *("destination", "proxy", "lladdr", "blackhole", "group"),
+    }
+)
+"""Fields that the checks of others look at: without one of them, another may seem to be wrong."""
+
+
+@define
+class Shape:
+    """What an entry may say.
+
+    Attributes:
+        kind: The class of the value.
+        nested: Shapes of the entries of fields that are lists, by field.
+    """
+
+    kind: Callable[..., Any]
+    nested: Mapping[str, Shape] = field(factory=dict)
+    _parameters: Mapping[str, inspect.Parameter] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._parameters = {
+            name: parameter
+            for name, parameter in inspect.signature(self.kind).parameters.items()
+            if name not in _OBSERVED and name != _FOR_ALL
+        }
+
+    def of_entry(
+        self, path: Path, entry: Any, find: Find, given: Mapping[str, Any]
+    ) -> Iterator[Any]:
+        """The value of a table, of an array of the first fields, or of the first field alone.
+
+        Args:
+            path: Where it is.
+            entry: It.
+            find: What notes what is wrong.
+            given: The fields that are known from where it stands.
+        """
+        first = [
+            name
+            for name, parameter in self._parameters.items()
+            if parameter.kind is parameter.POSITIONAL_OR_KEYWORD and name not in given
+        ]
+        if isinstance(entry, Mapping):
+            yield from self.of_table(path, entry, find, given)
+        elif isinstance(entry, list | str):
+            values = entry if isinstance(entry, list) else [entry]
+            if len(values) > len(first):
+                find(path, f"expected at most {len(first)}: [{', '.join(first)}]; or a table")
+            else:
+                fields = dict(zip(first, values, strict=False))
+                yield from self.of_table(path, fields, find, given)
+        else:
+            find(path, f"expected a table, or an array [{', '.join(first)}], got {entry!r}")
+
+    def of_table(
+        self,
+        path: Path,
+        table: Mapping[str, Any],
+        find: Find,
+        given: Mapping[str, Any],
+        more: Collection[str] = (),
+    ) -> Iterator[Any]:
+        """The value of a table; nothing where something is wrong with it.
+
+        Args:
+            path: Where it is.
+            table: It.
+            find: What notes what is wrong.
+            given: The fields that are known from where it stands.
+            more: What else may be in it.
+        """
+        known = [name for name in self._parameters if name not in given]
+        strangers = [name for name in table if name not in known]
+        for name in strangers:
+            find((*path, name), _unknown((*path, name), table[name], (*known, *more)))
+        missing = [
+            name
+            for name in known
+            if self._parameters[name].default is inspect.Parameter.empty and name not in table
+        ]
+        if missing:
+            find(path, f"lacks {' and '.join(missing)}")
+            return
+        fields = {name: table[name] for name in table if name in known}
+        wrong = bool(strangers)
+        for name in self.nested.keys() & fields.keys():
+            if not isinstance(fields[name], list):
+                find((*path, name), f"expected a list, got {fields[name]!r}")
+                return
+            made = list(self._made_nested((*path, name), fields[name], find))
+            if len(made) != len(fields[name]):
+                return
+            fields[name] = made
+        while True:
+            try:
+                value = self.kind(**{**given, **{n: _frozen(v) for n, v in fields.items()}})
+            except DesiredStateError as error:
+                culprit, message = _told(str(error), fields)
+                find((*path, *culprit), message)
+                wrong = True
+                if not culprit or not self._stands_alone(culprit[0]):
+                    return
+                del fields[culprit[0]]
+            else:
+                if not wrong:
+                    yield value
+                return
+
+    def _made_nested(self, path: Path, entries: list[Any], find: Find) -> Iterator[Any]:
+        shape = self.nested[str(path[-1])]
+        for number, entry in enumerate(entries):
+            yield from shape.of_entry((*path, number), entry, find, {})
+
+    def _stands_alone(self, name: str) -> bool:
+        optional = self._parameters[name].default is not inspect.Parameter.empty
+        return optional and name not in _LEANED_ON
+
+
+def _told(message: str, fields: Collection[str]) -> tuple[tuple[str, ...], str]:
+    """The field that an error is about, none where it is about several; and what it says."""
+    name, colon, rest = message.partition(": ")
+    return ((name,), rest) if colon and name in fields else ((), message)
+
+
+def _unknown(path: Path, value: Any, known: Collection[str]) -> str:
+    name = str(path[-1])
+    if name == _FOR_ALL:
+        return "one tag goes for all: [rtnl] protocol"
+    near = closest(name, known)
+    if near is not None:
+        return f"unknown field; did you mean {near}?"
+    if isinstance(value, Mapping) and path[-3:-2] == ("links",):
+        whole = dotted((*path[:-2], f"{path[-2]}.{name}"))
+        return f"unknown field; a name with a dot in it is quoted: [{whole}]"
+    return f"unknown field; known are {', '.join(known)}"
+
+
+def _frozen(value: Any) -> Any:
+    """A value with tuples in the place of lists, as the constructors have them."""
+    if isinstance(value, list):
+        return tuple(map(_frozen, value))
+    return value

@@ -1,0 +1,73 @@
+"""What routes cost: passes over 100,000 and more of them, changes, heals, and memory.
+
+Run it as `python tests/bench/bench_rtnl.py`; it makes throw-away namespaces for itself. With
+`--quick` it leaves out the millions, and takes fewer samples.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import anyio
+
+from linx_async import rtnl
+from linx_async.rtnl import Encap
+from linx_async.testing.namespaces import NamespaceUnavailable, unshare_this_process
+from tests.bench.rtnl_passes import measure_growth, measure_mixed, measure_plain
+from tests.bench.rtnl_wire import OURS, ip, testbed
+
+BACKENDS = ("asyncio", "trio")
+COUNT = 100_000
+
+
+def encapsulation() -> Encap | None:
+    """One that the kernel takes, as it shows it; None where it takes none."""
+    goal = ["10.0.0.0/24", "proto", str(OURS), "encap", "ip", "id", "5", "dst", "192.168.0.9"]
+    with testbed():
+        try:
+            ip("route", "add", *goal, "dev", "b0")
+        except subprocess.CalledProcessError:
+            print("this kernel has no IP encapsulation of routes: it is left out")
+            return None
+        (route,) = anyio.run(rtnl.observe).routes.table()
+        return route.forwarding.encap
+
+
+def passes(*, quick: bool) -> None:
+    rounds = 5 if quick else 15
+    for backend in BACKENDS:
+        anyio.run(measure_plain, COUNT, COUNT, rounds, backend, backend=backend)
+    mixture = partial(measure_mixed, bound=12.0)
+    anyio.run(mixture, COUNT, None, rounds, "asyncio")
+    anyio.run(partial(measure_mixed, bound=None), COUNT, encapsulation(), rounds, "asyncio")
+    growth = [10_000, 100_000] if quick else [10_000, 100_000, 1_000_000]
+    anyio.run(measure_growth, 1000, growth, rounds)
+
+
+PARTS: Mapping[str, Callable[..., None]] = {
+    "passes": passes,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Measure what routes cost.")
+    parser.add_argument("--quick", action="store_true", help="no millions, and fewer samples")
+    parser.add_argument("--only", choices=PARTS, help="one part alone")
+    options = parser.parse_args()
+    try:
+        unshare_this_process()
+    except NamespaceUnavailable as error:
+        print(f"skipped: {error.reason}")
+        return 0
+    for name, part in PARTS.items():
+        if options.only in {None, name}:
+            part(quick=options.quick)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""Times taken by turns in one run, and the tables they are printed in."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+Seconds = Mapping[str, float]
+Contender = Callable[[], Awaitable[float]]
+
+
+def took(work: Callable[[], object]) -> Contender:
+    """A contender that blocks, as nothing else runs beside it."""
+
+    async def contend() -> float:
+        began = time.perf_counter()
+        work()
+        return time.perf_counter() - began
+
+    return contend
+
+
+async def by_turns(rounds: int, contenders: Mapping[str, Contender]) -> Seconds:
+    """The median of each: every round has all of them once."""
+    found: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, contend in contenders.items():
+            found[name].append(await contend())
+    return {name: statistics.median(times) for name, times in found.items()}
+
+
+def heading(text: str) -> None:
+    print(f"\n{text}", flush=True)
+
+
+def row(what: str, value: str, ratio: str = "", bound: str = "") -> None:
+    print(f"  {what:<58} {value:>13}  {ratio:<24} {bound}".rstrip(), flush=True)
+
+
+def in_time(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 10 else f"{seconds * 1000:.2f} ms"
+
+
+def at_most(value: float, bound: float, unit: str = "") -> str:
+    return f"at most {bound:g}{unit}: {'ok' if value <= bound else 'MISSED'}"
+
+
+def at_least(value: float, bound: float) -> str:
+    return f"at least {bound:g}: {'ok' if value >= bound else 'MISSED'}"
+
+
+def slower(times: Seconds, what: str, than: str, bound: float | None = None) -> None:
+    """A row on how much longer one takes than the other."""
+    ratio = times[what] / times[than]
+    verdict = "" if bound is None else at_most(ratio, bound)
+    row(what, in_time(times[what]), f"{ratio:.2f} x the limit", verdict)
+
+
+def faster(times: Seconds, what: str, than: str, by: str, bound: float | None = None) -> None:
+    """A row on how much less one takes than the other, which is called so."""
+    ratio = times[than] / times[what]
+    verdict = "" if bound is None else at_least(ratio, bound)
+    row(what, in_time(times[what]), f"{ratio:.2f} x as fast as {by}", verdict)
