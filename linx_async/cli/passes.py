@@ -72,4 +72,6 @@ class Passes:
     async def _applied(self, part: Part) -> PartResult:
         source = part.source(revert_on_release=self.revert_on_release)
         report = await reconcile(source, part.desired, store=self.store, name=part.name)
+        if report.converged and not part.desired:
+            await self.store.forget(part)
         return PartResult.of_report(part, report)

@@ -110,7 +110,10 @@ def past(op: Op) -> str:
     """The human line of an op that was done: what was there is there no more."""
     was = getattr(op, "was", None)
     if was is None:
-        return str(op)
-    now = f" (is {shown(was)}"
+        now = " (is "
+        known = getattr(op, "observed", None) is not None
+    else:
+        now = f" (is {shown(was)}"
+        known = True
     before, found, after = str(op).rpartition(now)
-    return f"{before}{now.replace('is', 'was', 1)}{after}" if found else str(op)
+    return f"{before}{now.replace('is', 'was', 1)}{after}" if known and found else str(op)

@@ -15,7 +15,7 @@ from anyio.abc import TaskStatus
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from attrs import asdict, define, field, frozen
 
-from .._core.errors import LoopFailed
+from .._core.errors import LoopFailed, StoreError
 from .._core.groups import ungrouped
 from .._core.loop import Loop
 from .._core.supervisor import Supervisor
@@ -149,12 +149,20 @@ class Runner:
                 except LoopFailed as error:
                     failures.append(error)
                 else:
+                    await self._forget(keeping.parts, loops)
                     telling.put(
                         Event("stopped", "", f"stopped by {came.name}" if came else "ended")
                     )
                 telling.end()
         for failure in failures:
             raise failure
+
+    async def _forget(self, parts: Sequence[Part], loops: Sequence[Loop[Any, Any, Any]]) -> None:
+        for part, loop in zip(parts, loops, strict=True):
+            last = loop.last_report
+            if last is not None and last.converged and not part.desired:
+                with suppress(StoreError):  # it is looked into once more the next time
+                    await self.store.forget(part)
 
     def _loop(self, part: Part, telling: _Telling) -> Loop[Any, Any, Any]:
         story = Story(part.name)

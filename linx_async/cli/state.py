@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from attrs import frozen
 
 from .._core.errors import LinxError, StoreError
 from .._core.memory import Record
-from .._core.ownership import Ownership
+from .._core.ownership import Claim, Ownership
 from .._core.reconcile import identity_of
 from .._core.store import FileStore
 from ..config import ConfigError, HostConfig, Part, Problem
@@ -22,6 +23,10 @@ _OURS = "linx/"
 """Before each name, so that programs which embed the library keep records of their own."""
 
 
+_MARK = Claim("what has our tag")
+"""In a record, that a part which is known by tags was kept, though no claim may say so."""
+
+
 class HostStore:
     """The records of the command, one a part.
 
@@ -32,13 +37,21 @@ class HostStore:
     def __init__(self, directory: str | os.PathLike[str] | None = None) -> None:
         self._files = FileStore(directory)
 
-    def open(self, name: str, identity: str) -> AbstractAsyncContextManager[Record]:
+    @asynccontextmanager
+    async def open(self, name: str, identity: str) -> AsyncIterator[Record]:
         """The record of a part, held for us alone.
 
         Raises:
             StoreError: It cannot be used, or somebody else holds it.
         """
-        return self._files.open(f"{_OURS}{name}", identity)
+        part = part_named(name)
+        async with self._files.open(f"{_OURS}{name}", identity) as record:
+            if part is None or not part.is_tagged:
+                yield record
+            else:
+                marked = _MarkedRecord(record)
+                await marked.save(await marked.load())
+                yield marked
 
     async def peek(self, name: str, identity: str) -> Ownership:
         """What the record of a part says, whoever holds it.
@@ -46,6 +59,21 @@ class HostStore:
         Raises:
             StoreError: It cannot be read.
         """
+        return (await self._peek(name, identity)).without([_MARK.key])
+
+    async def forget(self, part: Part) -> None:
+        """Take the mark from the record of a part that desires nothing, and has nothing any more.
+
+        Raises:
+            StoreError: The record cannot be used, or somebody else holds it.
+        """
+        identity = await _identity(part) if part.is_tagged else None
+        if identity is None or await self.peek(part.name, identity):
+            return
+        async with self._files.open(f"{_OURS}{part.name}", identity) as record:
+            await record.save(Ownership())
+
+    async def _peek(self, name: str, identity: str) -> Ownership:
         return await self._files.peek(f"{_OURS}{name}", identity)
 
     async def owned(self) -> list[tuple[Part, str]]:
@@ -57,9 +85,22 @@ class HostStore:
         found = []
         for name, identity in await self._files.names():
             part = part_named(name.removeprefix(_OURS)) if name.startswith(_OURS) else None
-            if part is not None and await self.peek(part.name, identity):
+            if part is not None and await self._peek(part.name, identity):
                 found.append((part, identity))
         return found
+
+
+@frozen
+class _MarkedRecord:
+    """A record that is not empty even where nothing is owned by it, but by tags in the kernel."""
+
+    record: Record
+
+    async def load(self) -> Ownership:
+        return (await self.record.load()).without([_MARK.key])
+
+    async def save(self, ownership: Ownership) -> None:
+        await self.record.save(ownership.with_claims([_MARK]))
 
 
 @frozen
@@ -67,8 +108,8 @@ class Keeping:
     """What is to be kept.
 
     Attributes:
-        parts: The parts of the file, after those that have left it and of which something is
-            owned still.
+        parts: The parts of the file, after those that have left it and of which something is, or
+            may be, owned still.
         trouble: Why those are not known; empty where they are.
     """
 

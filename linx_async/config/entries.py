@@ -98,13 +98,12 @@ class Shape:
         strangers = [name for name in table if name not in known]
         for name in strangers:
             find((*path, name), _unknown((*path, name), table[name], (*known, *more)))
-        missing = [
-            name
-            for name in known
-            if self._parameters[name].default is inspect.Parameter.empty and name not in table
-        ]
+        missing = [name for name in known if self._needs(name) and name not in table]
         if missing:
-            find(path, f"lacks {' and '.join(missing)}")
+            meant = {closest(name, known) for name in strangers}
+            untold = [name for name in missing if name not in meant]
+            if untold:
+                find(path, f"lacks {' and '.join(untold)}")
             return
         fields = {name: table[name] for name in table if name in known}
         wrong = bool(strangers)
@@ -136,9 +135,11 @@ class Shape:
         for number, entry in enumerate(entries):
             yield from shape.of_entry((*path, number), entry, find, {})
 
+    def _needs(self, name: str) -> bool:
+        return self._parameters[name].default is inspect.Parameter.empty
+
     def _stands_alone(self, name: str) -> bool:
-        optional = self._parameters[name].default is not inspect.Parameter.empty
-        return optional and name not in _LEANED_ON
+        return not self._needs(name) and name not in _LEANED_ON
 
 
 def _told(message: str, fields: Collection[str]) -> tuple[tuple[str, ...], str]:

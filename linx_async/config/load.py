@@ -42,11 +42,18 @@ def parse(text: str, *, file: str = "<text>") -> HostConfig:
     result = parsed(file, text)
     parts, findings = checked_parts(result.document)
     problems = list(result.problems)
-    if findings:
-        problems.extend(_located(file, Places(result.text), findings))
+    # What lacks something may lack just a statement that is wrong.
+    cut = tuple(f"{problem.section}.{problem.key}" for problem in problems)
+    sound = [each for each in findings if not _is_above(dotted(each.path), cut)]
+    if sound:
+        problems.extend(_located(file, Places(result.text), sound))
     if problems:
         raise ConfigError(sorted(problems, key=lambda problem: problem.line or sys.maxsize))
     return HostConfig(file, tuple(parts))
+
+
+def _is_above(path: str, others: Iterable[str]) -> bool:
+    return any(other.startswith(f"{path}.") for other in others)
 
 
 def _located(file: str, places: Places, findings: Iterable[Finding]) -> Iterator[Problem]:

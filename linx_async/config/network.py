@@ -45,7 +45,7 @@ def read_network(table: Mapping[str, Any], reading: Reading) -> None:
             known = (*_OPTIONS, "links", *_LISTS)
             near = closest(name, known)
             hint = f"did you mean {near}?" if near else f"known are {', '.join(known)}"
-            reading.find(path, f"there is no such thing; {hint}")
+            reading.find(path, f"unknown key; {hint}")
     protocol = options.pop("protocol", rtnl.PROTOCOL)
     scope = "" if protocol == rtnl.PROTOCOL else f"protocol {protocol}"
     reading.parts.append(Part("rtnl", scope, found.desired, options))
@@ -108,7 +108,7 @@ class _Network:
     def _put(self, resource: str, path: Path, made: Any) -> None:
         first = self._places.setdefault((resource, made.key), path)
         if first is not path:
-            table = 1 if isinstance(path[-2], str) else len(path)
+            table = 3 if "links" in path else 1
             message = f"{made.key} is declared already{{other}}"
             self.reading.find(path, message, table, other=first)
         self.desired.setdefault(resource, []).append(made)

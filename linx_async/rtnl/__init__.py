@@ -17,6 +17,7 @@ from .desired import (
 )
 from .desired.desired import Desired, DesiredLike
 from .desired.routes import RouteTable
+from .monitor import Announcement, Lost, monitor
 from .observed import Observed
 from .observed_link import ObservedLink
 from .ops import (
@@ -54,6 +55,7 @@ __all__ = [
     "AddRoute",
     "AddRule",
     "Address",
+    "Announcement",
     "DeleteAddress",
     "DeleteLink",
     "DeleteNeighbour",
@@ -65,6 +67,7 @@ __all__ = [
     "Encap",
     "Forwarding",
     "Link",
+    "Lost",
     "MoveLink",
     "Neighbour",
     "NextHop",
@@ -84,6 +87,7 @@ __all__ = [
     "SetLink",
     "Source",
     "diff",
+    "monitor",
     "observe",
     "reconcile",
     "subscribe",

@@ -13,7 +13,7 @@ from .._kernel.exchange import Refusal
 from .._kernel.netlink import Flag
 from .._kernel.socket import Request
 from .codec import address, link, neighbour, nexthop, rule
-from .codec.kinds import encode_parameters
+from .codec.kinds import encode_change, encode_parameters
 from .codec.route_encode import delete_template, template
 from .codec.wire import Indices, NoInterface, Type, index_of
 from .desired.forwarding import Forwarding
@@ -40,7 +40,7 @@ from .ops import (
     SetLink,
 )
 
-__all__ = ["CREATE", "Encoder", "Steps", "is_done_already", "refused"]
+__all__ = ["CREATE", "Encoder", "Steps", "conflict_in", "is_done_already", "refused"]
 
 Steps: TypeAlias = list[list[Request]]
 """Requests, in steps: what is in one is sent only where all of those before it were done."""
@@ -72,11 +72,13 @@ class Encoder:
     Attributes:
         indices: The indices of interfaces by name.
         protocol: Our tag.
+        address_protocol: Our tag on addresses; 0 where the kernel has none.
         descriptors: Descriptors of network namespaces, by scope, for links that go there.
     """
 
     indices: Indices
     protocol: int
+    address_protocol: int
     descriptors: Mapping[str, int] = field(factory=dict)
     _templates: dict[tuple[Prefix, int, bool], tuple[bytes, bytes]] = field(factory=dict)
 
@@ -194,7 +196,8 @@ class Encoder:
             requests.append((Type.NEWLINK, 0, link.encode_set(index, up=False)))
         if parameters:
             kind = str(op.link.kind)
-            data = encode_parameters(kind, parameters)
+            before = op.observed.data if op.observed is not None else b""
+            data = encode_change(kind, parameters, before)
             requests.append((Type.NEWLINK, 0, link.encode_set(index, kind=kind, data=data)))
         if changes:
             requests.append((Type.NEWLINK, 0, link.encode_set(index, **changes)))
@@ -207,7 +210,7 @@ class Encoder:
     def _address(self, op: AddAddress | ReplaceAddress | DeleteAddress) -> Steps:
         if isinstance(op, DeleteAddress):
             return [[(Type.DELADDR, 0, address.encode_delete(op.observed, self.indices))]]
-        new = address.encode(op.address, self.indices, self.protocol)
+        new = address.encode(op.address, self.indices, self.address_protocol)
         if isinstance(op, AddAddress):
             return [[(Type.NEWADDR, CREATE, new)]]
         if op.in_place:
@@ -252,6 +255,21 @@ def is_done_already(op: RtnlOp, refusal: Refusal) -> bool:
         ):
             return refusal.errno in _GONE
     return False
+
+
+def conflict_in(op: RtnlOp, refusal: Refusal) -> str:
+    """Who holds the key, where a refusal says that somebody does; empty where it does not."""
+    if refusal.errno != errno.EEXIST:
+        return ""
+    match op:
+        case AddRule():
+            return (
+                "a rule of that priority is there which says all that this one does, and the kernel"
+                " takes the two for one: give it another priority"
+            )
+        case AddLink() | AddAddress() | AddNeighbour() | AddNexthop() | AddRoute():
+            return "somebody else has made it since it was looked for"
+    return ""
 
 
 def refused(op: RtnlOp, refusal: Refusal) -> OpError:

@@ -9,15 +9,20 @@ from typing import Final, cast
 from .._core.errors import OpError
 from .._core.model import DONE, Outcome
 from .._kernel.exchange import Refusal
+from .._kernel.netns import Target
 from .._kernel.socket import NetlinkSocket, Request
-from .applying import CREATE, Encoder, Steps, is_done_already, refused
+from .applying import CREATE, Encoder, Steps, conflict_in, is_done_already, refused
+from .codec.kinds import decode_parameters
 from .codec.wire import NoInterface, Type
+from .desired import Link
 from .desired.forwarding import Forwarding
 from .desired.routes import route_of
 from .deviations import agree
 from .elsewhere import descriptors
+from .observed_link import ObservedLink
 from .ops import AddLink, AddRoute, DeleteLink, DeleteRoute, MoveLink, ReplaceRoute, RtnlOp, SetLink
 from .reading import RouteKey
+from .tuns import made_tun
 from .views import Views
 
 __all__ = ["Batch"]
@@ -30,9 +35,11 @@ class Batch:
 
     Args:
         ops: The ops.
-        protocol: Our tag.
-        socket: A socket in the namespace.
+        target: The namespace.
+        socket: A socket in it.
         views: What was last read of it.
+        protocol: Our tag.
+        address_protocol: Our tag on addresses; 0 where the kernel has none.
 
     Attributes:
         contested: The tables, each with its family, in which another turned out to have what was
@@ -40,10 +47,19 @@ class Batch:
     """
 
     def __init__(
-        self, ops: Sequence[RtnlOp], protocol: int, socket: NetlinkSocket, views: Views
+        self,
+        ops: Sequence[RtnlOp],
+        target: Target,
+        socket: NetlinkSocket,
+        views: Views,
+        *,
+        protocol: int,
+        address_protocol: int,
     ) -> None:
         self._ops = ops
+        self._target = target
         self._protocol = protocol
+        self._address_protocol = address_protocol
         self._socket = socket
         self._views = views
         self._outcomes: list[Outcome] = [DONE] * len(ops)
@@ -58,8 +74,9 @@ class Batch:
         if await self._only_routes():
             return self._outcomes
         await self._beware()
+        await self._make_tuns()
         async with descriptors(self._ops) as namespaces:
-            encoder = Encoder(self._views.indices, self._protocol, namespaces)
+            encoder = self._encoder(namespaces)
             left = self._encoded(encoder)
             while left:
                 refusals = await _send(self._socket, left)
@@ -73,7 +90,7 @@ class Batch:
 
     async def _only_routes(self) -> bool:
         """Add or delete routes, and nothing else: the short way for very many of them."""
-        encoder = Encoder(self._views.indices, self._protocol)
+        encoder = self._encoder({})
         kinds = set(map(type, self._ops))
         try:
             if kinds == {AddRoute}:
@@ -89,11 +106,22 @@ class Batch:
         await self._judge({place: each for place, each in enumerate(answers) if each is not None})
         return True
 
+    def _encoder(self, namespaces: Mapping[str, int]) -> Encoder:
+        return Encoder(self._views.indices, self._protocol, self._address_protocol, namespaces)
+
+    async def _make_tuns(self) -> None:
+        """Make what only an ioctl makes, of the ops that are still to be done."""
+        for place, op in enumerate(self._ops):
+            if isinstance(op, AddLink) and op.link.kind == "tun":
+                error = await made_tun(self._target, op.link)
+                self._outcomes[place] = DONE if error is None else Outcome(error)
+
     def _encoded(self, encoder: Encoder) -> dict[int, Steps]:
         """The messages of the ops that are still to be done, by place."""
         steps: dict[int, Steps] = {}
         for place, op in enumerate(self._ops):
-            if self._outcomes[place] is DONE:
+            is_made = isinstance(op, AddLink) and op.link.kind == "tun"
+            if self._outcomes[place] is DONE and not is_made:
                 try:
                     steps[place] = encoder.steps(op)
                 except NoInterface as error:
@@ -128,7 +156,10 @@ class Batch:
                 continue
             if refusal.errno == errno.EEXIST and isinstance(op, AddRoute):
                 taken[op.prefix, op.packed] = place
-            self._outcomes[place] = Outcome(refused(op, refusal))
+            holder = conflict_in(op, refusal)
+            self._outcomes[place] = Outcome(
+                None if holder else refused(op, refusal), conflict=holder
+            )
         if not taken:
             return
         tables = {(prefix.family, prefix.table) for prefix, _ in taken}
@@ -142,9 +173,23 @@ class Batch:
         """Learn the indices of what was made."""
         links = await self._views.links()
         for place, op in enumerate(self._ops):
-            if isinstance(op, AddLink) and self._outcomes[place] is DONE:
-                made = links.get(op.link.name)
-                self._outcomes[place] = Outcome(settled=None if made is None else str(made.index))
+            if self._outcomes[place] is not DONE or not isinstance(op, AddLink | SetLink):
+                continue
+            made = links.get(op.link.name)
+            if made is None:
+                continue
+            self._learn(op.link, made)
+            if isinstance(op, AddLink):
+                self._outcomes[place] = Outcome(settled=str(made.index))
+
+    def _learn(self, link: Link, made: ObservedLink) -> None:
+        """Remember what the kernel made of parameters: it rounds some."""
+        if not link.kind or not link.parameters:
+            return
+        has = decode_parameters(link.kind, made.data)
+        for name, value in link.parameters.items():
+            if has.get(name) != value:
+                self._views.rounded[made.index, name] = value, has.get(name)
 
 
 def _held(key: RouteKey, held: Forwarding) -> str:

@@ -2,176 +2,221 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Final
 
 import anyio
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskGroup, TaskStatus
-from attrs import field, frozen
 
 from .._core.groups import ungrouped
 from .._core.hints import HintQueue
 from .._core.model import Hint
-from .._kernel.netlink import Flag, Message, NetlinkDecodeError
+from .._kernel.netlink import U32, Message, NetlinkDecodeError, attribute_map
 from .._kernel.netns import Target
 from .._kernel.socket import EventsLost, NetlinkSocket
-from .codec import address, link, nexthop, rule
+from .codec import address, link, neighbour, nexthop, rule
 from .codec.route import forwarding_of
-from .codec.wire import Names, Type, name_of
-from .desired.desired import Desired
-from .desired.routes import RouteTable, route_key
+from .codec.route_abi import RTA_DST, RTA_PRIORITY, RTA_TABLE, RTMSG
+from .codec.wire import VERSIONS, Names, Type, u32
+from .desired.route import Prefix
+from .desired.routes import route_key
+from .interest import ALL_GROUPS, Interest
 
-__all__ = ["GROUPS", "NEIGHBOURS", "Interest", "Subscription", "subscription"]
+__all__ = ["RECEIVE_BUFFER", "Listener", "Subscription", "subscription"]
 
-# RTNLGRP_*, include/uapi/linux/rtnetlink.h
-GROUPS: Final[Mapping[str, frozenset[int]]] = {
-    "links": frozenset({1}),
-    "addresses": frozenset({5, 9}),
-    "routes": frozenset({7, 11}),
-    "rules": frozenset({8, 19}),
-    "nexthops": frozenset({32}),
-    "neighbours": frozenset({3}),
-}
-"""The multicast groups that announce each kind of object."""
-
-NEIGHBOURS: Final = GROUPS["neighbours"]
-_ALWAYS: Final = frozenset().union(*GROUPS.values()) - NEIGHBOURS
-
-_RECEIVE_BUFFER: Final = 4 * 1024 * 1024
+RECEIVE_BUFFER: Final = 4 * 1024 * 1024
 """Bytes: room for a burst of some thousand notifications."""
-_REPLACE: Final = int(Flag.REPLACE)
-_ROUTE_PROTOCOL: Final = 5  # the byte of rtmsg that has rtm_protocol
+
+_PROTOCOL: Final = 5  # the byte of rtmsg that has rtm_protocol
+_INDEX: Final = slice(4, 8)  # of ifaddrmsg and ndmsg
+_OWN: Final = Hint("our own changes: look whether they are as they should be")
 
 
-@frozen
-class Interest:
-    """What a desired state wants to hear of.
+class Listener:
+    """Makes hints of notifications; pure.
 
-    Attributes:
-        interfaces: Names of interfaces; None is any.
-        routes: The desired routes.
-        neighbours: Whether neighbours are desired.
+    A rename tells the new name alone. So the names are followed, message by message, and are sure
+    once a dump has told those that no message spoke of. Where they are not, everything matters.
+
+    Args:
+        protocol: Our tag.
+        port: The port id of the socket that we change things by.
     """
 
-    interfaces: frozenset[str] | None = None
-    routes: RouteTable = field(factory=RouteTable)
-    neighbours: bool = False
-
-    @classmethod
-    def of(cls, desired: Desired) -> Interest:
-        """What a desired state wants to hear of."""
-        names: set[str | None] = set()
-        for each in desired.links:
-            names |= {each.name, each.parent or each.name, each.master or each.name}
-            names.add(each.peer or each.name)
-        names.update(each.interface for each in desired.addresses)
-        names.update(each.interface for each in desired.neighbours)
-        names.update(each.interface for each in desired.nexthops if not each.group)
-        shared = {id(f): f for group in desired.routes.groups.values() for f in group.values()}
-        for way in shared.values():
-            if way.nexthops:
-                names.update(hop.interface for hop in way.nexthops)
-            elif way.gateway is not None or way.interface is not None:
-                names.add(way.interface)
-        known = frozenset(name for name in names if name is not None)
-        # A gateway without an interface may be behind any.
-        interfaces = None if None in names else known
-        return cls(interfaces, desired.routes, bool(desired.neighbours))
-
-
-class Subscription:
-    """The hints of one source while somebody listens."""
-
-    def __init__(self, target: Target, tasks: TaskGroup, protocol: int) -> None:
-        self.hints: HintQueue = HintQueue()
-        self._target = target
-        self._tasks = tasks
+    def __init__(self, protocol: int, port: int) -> None:
+        self.interest: Interest | None = None
         self._protocol = protocol
-        self._interest = Interest()
-        self._names: Names = {}
-        self._groups: frozenset[int] = frozenset()
+        self._port = port
+        self._names: dict[int, str] = {}
+        self._losses = 0
+        self._known_losses = -1
 
-    async def follow(self, interest: Interest) -> None:
-        """Listen to all that it needs, from before anything is read."""
-        self._interest = interest
-        groups = _ALWAYS | NEIGHBOURS if interest.neighbours else _ALWAYS
-        missing = groups - self._groups
-        if missing:
-            await self._tasks.start(self._listen, missing)
-            self._groups |= missing
+    @property
+    def is_sure(self) -> bool:
+        """Whether the name that each link had before the next message is known."""
+        return self._known_losses == self._losses
 
-    def know(self, names: Names) -> None:
-        """The interfaces by index, as they were last seen."""
-        self._names = names
+    @property
+    def losses(self) -> int:
+        """How often something was lost."""
+        return self._losses
 
-    async def _listen(
-        self, groups: frozenset[int], *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED
-    ) -> None:
-        opening = NetlinkSocket.open(
-            groups=groups, opener=self._target.call, receive_buffer=_RECEIVE_BUFFER
-        )
-        async with await opening as socket:
-            task_status.started()
-            while True:
-                try:
-                    for message in await socket.receive():
-                        self._told(message)
-                except EventsLost as error:
-                    self.hints.put(Hint(f"rtnetlink: {error}", lost=True))
+    def know(self, names: Names, losses: int) -> None:
+        """Learn of interfaces by a dump.
 
-    def _told(self, message: Message) -> None:
+        Args:
+            names: Their names by index.
+            losses: What `losses` was before the dump.
+        """
+        # What messages said comes first: they are told in order, and the dump is ahead of them.
+        for index, name in names.items():
+            self._names.setdefault(index, name)
+        self._known_losses = losses
+
+    def lost(self, reason: str) -> Hint:
+        """Notifications were lost, and names with them."""
+        self._names.clear()
+        self._losses += 1
+        return Hint(f"rtnetlink: {reason}", lost=True)
+
+    def hint(self, message: Message) -> Hint | None:
+        """Why to look; None where it cannot matter."""
         try:
-            reason = self._reason(message)
+            followed = self._follow(message)
+            # Many of our own changes are one hint, and need not be understood.
+            own = message.pid == self._port and message.pid != 0
+            return _OWN if own else self._hint(message, *followed)
         except NetlinkDecodeError as error:
-            reason = f"a notification of type {message.type} that cannot be read: {error}"
-        if reason:
-            self.hints.put(Hint(reason))
+            return Hint(f"a notification of type {message.type} that cannot be read: {error}")
 
-    def _reason(self, message: Message) -> str:
-        """Why to look; empty where it cannot matter."""
+    def _follow(self, message: Message) -> tuple[str, str]:
+        """The name of a link now, and before; empty where there is none."""
+        if message.type not in {Type.NEWLINK, Type.DELLINK} or not link.is_ours(message.payload):
+            return "", ""
+        index, name = link.index_and_name(message.payload)
+        before = self._names.pop(index, "")
+        if message.type == Type.NEWLINK:
+            self._names[index] = name
+        return name, before
+
+    def _hint(self, message: Message, name: str, before: str) -> Hint | None:
         payload = message.payload
-        gone = " went" if message.type in _DELETES else " appeared or changed"
+        gone = "went" if message.type in _DELETES else "appeared or changed"
         match message.type:
-            case Type.NEWLINK | Type.DELLINK:
-                return self._link(payload, gone)
+            case Type.NEWLINK | Type.DELLINK if name:
+                return self._link(name, before, gone)
             case Type.NEWROUTE | Type.DELROUTE:
-                return self._route(message, gone)
+                return self._route(payload, gone)
             case Type.NEWADDR | Type.DELADDR if address.is_ours(payload):
-                return f"address {address.decode(payload, self._names)}{gone}"
+                return self._address(payload, gone)
             case Type.NEWRULE | Type.DELRULE if rule.is_ours(payload):
-                return f"rule {rule.decode(payload, self._names)}{gone}"
-            case Type.NEWNEXTHOP | Type.DELNEXTHOP:
-                return f"nexthop {nexthop.decode(payload, self._names)}{gone}"
-            case Type.NEWNEIGH | Type.DELNEIGH:
-                return f"a neighbour{gone}"
-        return ""
+                return self._rule(payload, gone)
+            case Type.NEWNEXTHOP | Type.DELNEXTHOP if nexthop.is_ours(payload):
+                return self._nexthop(payload, gone)
+            case Type.NEWNEIGH | Type.DELNEIGH if neighbour.is_ours(payload):
+                return self._neighbour(payload, gone)
+        return None
 
-    def _link(self, payload: bytes, gone: str) -> str:
-        if not link.is_ours(payload):
-            return ""
-        index, name = link.index_and_name(payload)
-        wanted = self._interest.interfaces
-        # By its last name too: a rename tells the new one alone.
-        if wanted is not None and not {name, name_of(self._names, index)} & wanted:
-            return ""
-        return f"link {name}{gone}"
+    def _link(self, name: str, before: str, gone: str) -> Hint | None:
+        names = {name, before or name}
+        interest = self.interest
+        if interest is not None:
+            if self.is_sure and interest.links is not None and not names & interest.links:
+                return None
+            if names & interest.peers:
+                # A veth that cannot be had as desired may leave its other end to be heard of.
+                return Hint(f"link {name} {gone}")
+        renamed = f" (it was {before})" if before not in {"", name} else ""
+        return Hint(f"link {name}{renamed} {gone}", frozenset(f"link {each}" for each in names))
 
-    def _route(self, message: Message, gone: str) -> str:
-        payload = message.payload
-        if len(payload) <= _ROUTE_PROTOCOL or payload[0] not in {2, 10}:
-            return ""
-        if payload[_ROUTE_PROTOCOL] == self._protocol:
+    def _route(self, payload: bytes, gone: str) -> Hint | None:
+        if payload[:1] not in {b"\x02", b"\x0a"}:
+            return None
+        if len(payload) < RTMSG.size:
+            raise NetlinkDecodeError(f"a route of {len(payload)} bytes", 0)
+        interest = self.interest
+        whose = ""
+        if interest is not None and payload[_PROTOCOL] != self._protocol:
+            # It matters where it has the key of a desired one: it took its place, or leaves it, or
+            # is another way of ours now (an IPv6 route of one key is dumped as one, by the first).
+            if (payload[0], payload[1]) not in interest.shapes:
+                return None
+            prefix, packed = _route_key(payload)
+            if packed not in interest.routes.groups.get(prefix, ()):
+                return None
+            whose = "another's "
+        else:
             prefix, packed, _ = forwarding_of(payload, self._names)
-            return f"{route_key(prefix, packed)}{gone}"
-        # Another's: it matters where it took the place of ours, or leaves one that is desired.
-        if message.type == Type.NEWROUTE and not message.flags & _REPLACE:
-            return ""
-        prefix, packed, _ = forwarding_of(payload, self._names)
-        if packed not in self._interest.routes.groups.get(prefix, {}):
-            return ""
-        return f"foreign {route_key(prefix, packed)}{gone}"
+        key = route_key(prefix, packed)
+        return Hint(f"{whose}{key} {gone}", frozenset({key}))
+
+    def _address(self, payload: bytes, gone: str) -> Hint | None:
+        found = address.decode(payload, self._names)
+        interest = self.interest
+        if (
+            interest is not None
+            and interest.carriers is not None
+            and found.protocol != self._protocol
+            and found.interface not in interest.carriers
+            and found.address not in interest.sources
+            and self._is_named(payload)
+        ):
+            return None
+        return Hint(f"address {found} {gone}", frozenset({found.key}))
+
+    def _rule(self, payload: bytes, gone: str) -> Hint | None:
+        found = rule.decode(payload, self._names)
+        key = found.key
+        interest = self.interest
+        if interest is not None and found.protocol != self._protocol and key not in interest.rules:
+            return None
+        return Hint(f"{key} {gone}", frozenset({key}))
+
+    def _nexthop(self, payload: bytes, gone: str) -> Hint | None:
+        found = nexthop.decode(payload, self._names)
+        interest = self.interest
+        if (
+            interest is not None
+            and found.protocol != self._protocol
+            and found.id not in interest.nexthops
+        ):
+            return None
+        return Hint(f"{found.key} {gone}", frozenset({found.key}))
+
+    def _neighbour(self, payload: bytes, gone: str) -> Hint | None:
+        found = neighbour.decode(payload, self._names)
+        key = found.key
+        interest = self.interest
+        if (
+            interest is not None
+            and found.protocol != self._protocol
+            and key not in interest.neighbours
+            # Where none are desired any more, the group was not left.
+            and (self._is_named(payload) or not interest.neighbours)
+        ):
+            return None
+        return Hint(f"{key} {gone}", frozenset({key}))
+
+    def _is_named(self, payload: bytes) -> bool:
+        return self.is_sure and U32.unpack(payload[_INDEX])[0] in self._names
+
+
+def _route_key(payload: bytes) -> tuple[Prefix, bytes]:
+    """What tells a route from others, at less cost than the whole of it."""
+    found = attribute_map(payload, RTMSG.size)
+    version = VERSIONS[payload[0]]
+    table = found.get(RTA_TABLE)
+    metric = found.get(RTA_PRIORITY)
+    prefix = Prefix(
+        version,
+        payload[1],
+        payload[4] if table is None else u32(table),
+        0 if metric is None else u32(metric),
+        payload[3],
+    )
+    return prefix, found.get(RTA_DST, bytes(4 if version == 4 else 16))
 
 
 _DELETES: Final = frozenset(
@@ -186,11 +231,57 @@ _DELETES: Final = frozenset(
 )
 
 
+class Subscription:
+    """The hints of one source while somebody listens."""
+
+    def __init__(self, target: Target, tasks: TaskGroup, listener: Listener) -> None:
+        self.hints: HintQueue = HintQueue()
+        self.listener: Listener = listener
+        self._target = target
+        self._tasks = tasks
+        self._groups: frozenset[int] = frozenset()
+
+    async def follow(self, interest: Interest | None) -> None:
+        """Listen to all that it needs, from before anything is read; None is everything."""
+        self.listener.interest = interest
+        missing = (ALL_GROUPS if interest is None else interest.groups) - self._groups
+        if missing:
+            await self._tasks.start(self._listen, missing)
+            self._groups |= missing
+
+    async def _listen(
+        self, groups: frozenset[int], *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED
+    ) -> None:
+        opening = NetlinkSocket.open(
+            groups=groups, opener=self._target.call, receive_buffer=RECEIVE_BUFFER
+        )
+        async with await opening as socket:
+            task_status.started()
+            while True:
+                try:
+                    messages = await socket.receive()
+                except EventsLost as error:
+                    self.hints.put(self.listener.lost(str(error)))
+                    continue
+                for message in messages:
+                    hint = self.listener.hint(message)
+                    if hint is not None:
+                        self.hints.put(hint)
+
+
 @asynccontextmanager
-async def subscription(target: Target, protocol: int) -> AsyncGenerator[Subscription, None]:
-    """A subscription, live until the context ends; it hears of nothing before `follow`."""
+async def subscription(
+    target: Target, protocol: int, port: int
+) -> AsyncGenerator[Subscription, None]:
+    """A subscription, live until the context ends; it hears of nothing before `follow`.
+
+    Args:
+        target: The namespace.
+        protocol: Our tag.
+        port: The port id of the socket that we change things by.
+    """
     with ungrouped():
         async with anyio.create_task_group() as tasks:
-            made = Subscription(target, tasks, protocol)
+            made = Subscription(target, tasks, Listener(protocol, port))
             yield made
             tasks.cancel_scope.cancel()

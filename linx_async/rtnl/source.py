@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Final, Literal, Self, TypeAlias
@@ -13,6 +13,7 @@ from .._core.errors import DesiredStateError
 from .._core.model import Hint, Outcome, Plan
 from .._core.ownership import Ownership
 from .._kernel.netns import NetworkNamespace, Target, namespace_of
+from .._kernel.release import kernel_release
 from .._kernel.socket import NetlinkSocket
 from .batch import Batch
 from .desired import Address, Neighbour, Nexthop, Rule
@@ -22,8 +23,10 @@ from .desired.forwarding import Forwarding
 from .deviations import Deviations
 from .diff import diff
 from .elsewhere import moved
-from .hints import Interest, Subscription, subscription
+from .hints import Subscription, subscription
+from .interest import Interest
 from .observed import Observed
+from .observed_link import ObservedLink
 from .ops import RtnlOp
 from .promoting import promoting
 from .reading import RouteKey
@@ -51,6 +54,8 @@ class Source:
             namespace in peace.
         on_conflict: `report` leaves alone what somebody else has under a desired key; `replace`
             takes it over.
+        address_tags: Whether the kernel has a tag on addresses (IFA_PROTO); default: whether it is
+            Linux 5.18 or later. Without, our record says which are ours.
 
     Raises:
         DesiredStateError: No such form of a scope, tag or policy.
@@ -63,6 +68,7 @@ class Source:
         *,
         protocol: int = PROTOCOL,
         on_conflict: OnConflict = "report",
+        address_tags: bool | None = None,
     ) -> None:
         if on_conflict not in {"report", "replace"}:
             raise DesiredStateError(
@@ -73,7 +79,7 @@ class Source:
         self.on_conflict: OnConflict = on_conflict
         self.name: str = f"rtnl@{self.scope}"
         self.identity: str = self.name
-        self._tagged = True
+        self._tagged = kernel_release() >= (5, 18) if address_tags is None else address_tags
         self._stack: AsyncExitStack | None = None
         self._target: Target | None = None
         self._socket: NetlinkSocket | None = None
@@ -138,8 +144,8 @@ class Source:
         """A stream of hints on what the last observation, or `follow`, was about."""
         if self._subscription is not None:
             raise RuntimeError(f"{self.name}: has a subscription; give each a source of its own")
-        target, _, _ = self._entered()
-        async with subscription(target, self.protocol) as live:
+        target, socket, _ = self._entered()
+        async with subscription(target, self.protocol, socket.port) as live:
             self._subscription = live
             try:
                 yield live.hints
@@ -147,11 +153,11 @@ class Source:
                 self._subscription = None
 
     async def follow(self, desired: DesiredLike | None) -> None:
-        """Listen to what a desired state needs, without reading anything; None is everything."""
+        """Listen to what a desired state needs, without a pass; None is everything."""
         if self._subscription is not None:
-            await self._subscription.follow(
-                Interest(neighbours=True) if desired is None else self._interest_in(desired)
-            )
+            wanted = None if desired is None else self._interest_in(desired)
+            await self._subscription.follow(wanted)
+            await self._links()
 
     async def observe(self, desired: DesiredLike, owned: Ownership, /) -> Observed:
         """Read the namespace: links, addresses, rules, neighbours and nexthops, and our routes.
@@ -164,22 +170,24 @@ class Source:
         target, _, views = self._entered()
         if target.foreign:
             await to_thread.run_sync(target.check)
-        await self.follow(wanted)
-        links = await views.links()
         if self._subscription is not None:
-            self._subscription.know(views.names)
+            await self._subscription.follow(self._interest_in(wanted))
+        links = await self._links()
         addresses = await views.addresses()
         routes = await views.routes(wanted.routes)
+        nexthops = await views.nexthops()
         return Observed(
             links,
             addresses,
-            await views.nexthops(),
+            nexthops,
             await views.neighbours(),
             await views.rules(),
             routes,
             await self._foreign(routes.deviations(wanted.routes), views),
             await moved(wanted.links, links),
             await promoting(target, wanted.addresses, addresses),
+            dict(views.rounded),
+            await self._users(wanted, nexthops, views),
         )
 
     def diff(self, desired: DesiredLike, observed: Observed, owned: Ownership, /) -> Plan[RtnlOp]:
@@ -199,8 +207,12 @@ class Source:
         Raises:
             SourceError: No whole answer came.
         """
-        _, socket, views = self._entered()
-        work = Batch(batch, self.protocol, socket, views)
+        work = Batch(
+            batch,
+            *self._entered(),
+            protocol=self.protocol,
+            address_protocol=self.protocol if self._tagged else 0,
+        )
         outcomes = await work.carry_out()
         # The next pass looks who it is.
         self._looked_in -= work.contested
@@ -211,11 +223,30 @@ class Source:
             raise RuntimeError(f"{self.name}: enter the source first (async with)")
         return self._target, self._socket, self._views
 
+    async def _links(self) -> Mapping[str, ObservedLink]:
+        """The links; whoever listens knows their names from then on."""
+        _, _, views = self._entered()
+        listener = None if self._subscription is None else self._subscription.listener
+        losses = 0 if listener is None else listener.losses
+        links = await views.links()
+        if listener is not None:
+            listener.know(views.names, losses)
+        return links
+
     def _interest_in(self, desired: DesiredLike) -> Interest:
         wanted = Desired.of(desired)
         if self._interest is None or self._interest[0] is not wanted:
             self._interest = wanted, Interest.of(wanted)
         return self._interest[1]
+
+    async def _users(
+        self, desired: Desired, nexthops: Iterable[Nexthop], views: Views
+    ) -> Mapping[int, str]:
+        """Foreign routes by nexthops of ours that are to go."""
+        wanted = {nexthop.id for nexthop in desired.nexthops}
+        ours = {each.id for each in nexthops if each.protocol == self.protocol}
+        gone = ours - wanted
+        return await views.nexthop_users(gone) if gone else {}
 
     async def _foreign(self, deviations: Deviations, views: Views) -> Mapping[RouteKey, Forwarding]:
         """What others have where ours are missing.

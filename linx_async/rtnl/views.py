@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
@@ -18,7 +18,8 @@ from .codec.route_encode import dump_request
 from .codec.wire import Names, Type
 from .desired import Address, Neighbour, Nexthop, Rule
 from .desired.forwarding import Forwarding
-from .desired.routes import RouteTable
+from .desired.link import Parameter
+from .desired.routes import RouteTable, route_of
 from .observed_link import ObservedLink
 from .reading import RouteKey, RouteReader
 from .seen import SeenRoutes
@@ -115,6 +116,7 @@ class Views:
         self._read: dict[str, _Read] = {}
         self._routes: SeenRoutes | None = None
         self.names: Names = {}
+        self.rounded: dict[tuple[int, str], tuple[Parameter, Parameter | None]] = {}
         self.indices: Mapping[str, int] = {}
 
     async def links(self) -> Mapping[str, ObservedLink]:
@@ -193,6 +195,22 @@ class Views:
                         if each.protocol != self._protocol:
                             found[prefix, packed] = each
                             break
+        return found
+
+    async def nexthop_users(self, numbers: Collection[int]) -> dict[int, str]:
+        """Foreign routes that go by some nexthops, one for each number."""
+        found: dict[int, str] = {}
+        for family in (4, 6):
+            stream = await self._stream(dump_request(family), family)
+            reader = RouteReader(self.names, None)
+            there = await _understood(
+                "routes", partial(reader.all, stream, family), small=len(stream.data) < _AT_ONCE
+            )
+            for prefix, group in there.groups.items():
+                for packed, way in group.items():
+                    if way.nexthop_id in numbers and way.protocol != self._protocol:
+                        route = route_of(prefix, packed, way)
+                        found[way.nexthop_id] = f"protocol {way.protocol} has {route} by it"
         return found
 
     async def _stream(self, payload: bytes, family: int) -> Stream:

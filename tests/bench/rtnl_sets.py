@@ -87,7 +87,7 @@ def mixed(
         (_V6, _multipath(6)),
         *[(_V4_METRIC, _ways_4(metrics=limited))] * 2,
         (_V6, _ways_6(metrics=limited)),
-        (_V4, [_way(interface="b0", encap=encap)] if encap else four),
+        (_V4, [_way(4, interface="b0", encap=encap)] if encap else four),
     ]
     groups: dict[Prefix, dict[bytes, Forwarding]] = {}
     for i in range(count):

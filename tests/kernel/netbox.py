@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
 import pytest
 
-from linx_async import Loop, NetworkNamespace, Ownership, Report, SourceError, rtnl
+from linx_async import Loop, NetworkNamespace, Report, rtnl
 from linx_async._kernel.netns import Target
 from linx_async._kernel.socket import NetlinkSocket
-from linx_async.rtnl import Desired, DesiredLike, Observed, RtnlOp
+from linx_async.rtnl import DesiredLike, Observed, RtnlOp
 from linx_async.testing.namespaces import Namespaces, can_make_links, throwaway
-from tests.kernel.sysctls import Reports, running
+from tests.kernel.sysctls import Reports
 
 __all__ = ["MAC", "Net", "net", "other"]
 
@@ -119,7 +118,7 @@ class Net:
 
 
 @pytest.fixture
-def net(box: Namespaces) -> Iterator[Net]:
+def net(box: Namespaces) -> Net:
     """A namespace with two ends of a veth pair that are up: 10.0.0.1 and fd00::1 are on one."""
     if not can_make_links():
         pytest.skip("iproute2 is not here, or makes no links")
@@ -127,7 +126,7 @@ def net(box: Namespaces) -> Iterator[Net]:
     # No addresses but those that a test asks for.
     box.write("net.ipv6.conf.default.addr_gen_mode", "1")
     found.prepare(VETH)
-    yield found
+    return found
 
 
 @pytest.fixture

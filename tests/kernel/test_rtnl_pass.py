@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import anyio.to_thread
 import pytest
 from attrs import frozen
 
@@ -474,6 +473,19 @@ async def test_a_nexthop_waits_for_the_carrier_of_its_interface(net: Net) -> Non
         assert "nexthop 5" in {each.key for each in report.waiting}
         await net.ip("link set two up")
         await settles(reports, lambda: net.has("route show 192.0.2.0/24"))
+
+
+async def test_no_route_goes_by_a_nexthop_of_somebody_elses(net: Net) -> None:
+    await net.ip("nexthop add id 5 via 10.0.0.3 dev one proto static")
+    report = await net.reconcile(
+        {
+            "nexthops": [Nexthop(5, "10.0.0.2", "one")],
+            "routes": [Route("192.0.2.0/24", nexthop_id=5)],
+        }
+    )
+    assert [each.key for each in report.conflicts] == ["nexthop 5"]
+    assert [each.key for each in report.waiting] == [ROUTE_4]
+    assert not await net.has("route show 192.0.2.0/24")
 
 
 def assert_says(text: str, pattern: str) -> None:

@@ -2,48 +2,119 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
+import struct
 import sys
 import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 GLANCE = 20e-6
-"""Seconds between two looks at the value."""
+"""Seconds between two looks at what was broken."""
+
+# include/uapi/linux/netlink.h
+MESSAGE = struct.Struct("=IHHII")
+ERROR, DONE = 2, 3
+SOL_NETLINK, GET_STRICT_CHECK = 270, 12
 
 
-def read(path: str) -> str:
-    """A value as it is now."""
-    with open(path, encoding="ascii", errors="replace") as file:
-        return file.read().strip()
+class Value:
+    """A value in a file."""
 
+    def __init__(self, path: str, wrong: str) -> None:
+        self._path = path
+        self._wrong = wrong
+        self._right = self._read()
 
-def put(path: str, text: str) -> int:
-    """Write a value; gives CLOCK_MONOTONIC right before, in nanoseconds."""
-    if path == "/proc/sys/kernel/hostname":
-        before = time.monotonic_ns()
-        socket.sethostname(text)
+    def is_right(self) -> bool:
+        """Whether it is what it was in the beginning."""
+        return self._read() == self._right
+
+    def spoil(self) -> int:
+        """Write the wrong one; gives CLOCK_MONOTONIC right before, in nanoseconds."""
+        if self._path == "/proc/sys/kernel/hostname":
+            before = time.monotonic_ns()
+            socket.sethostname(self._wrong)
+            return before
+        fd = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            before = time.monotonic_ns()
+            os.write(fd, self._wrong.encode())
+        finally:
+            os.close(fd)
         return before
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
+
+    def _read(self) -> str:
+        with open(self._path, encoding="ascii", errors="replace") as file:
+            return file.read().strip()
+
+
+class Entry:
+    """What the kernel shows in a dump, by rtnetlink(7).
+
+    Args:
+        wrong: The message that breaks it, in hexadecimal digits.
+        look: The message that asks for the dump.
+        needle: What is in the dump as long as it is there.
+    """
+
+    def __init__(self, wrong: str, look: str, needle: str) -> None:
+        self._wrong, self._look = bytes.fromhex(wrong), bytes.fromhex(look)
+        self._needle = bytes.fromhex(needle)
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)
+        with contextlib.suppress(OSError):  # before Linux 4.20 dumps are whole
+            self._socket.setsockopt(SOL_NETLINK, GET_STRICT_CHECK, 1)
+
+    def is_right(self) -> bool:
+        """Whether it is there."""
+        return self._needle in self._ask(self._look)
+
+    def spoil(self) -> int:
+        """Send what breaks it; gives CLOCK_MONOTONIC right before, in nanoseconds."""
         before = time.monotonic_ns()
-        os.write(fd, text.encode())
-    finally:
-        os.close(fd)
-    return before
+        self._ask(self._wrong)
+        return before
+
+    def _ask(self, message: bytes) -> bytes:
+        self._socket.send(message)
+        answer = b""
+        while True:
+            data = self._socket.recv(65536)
+            answer += data
+            for kind, number in self._ends(data):
+                if kind == ERROR and number:
+                    raise OSError(-number, os.strerror(-number))
+                return answer
+
+    @staticmethod
+    def _ends(data: bytes) -> Iterator[tuple[int, int]]:
+        at = 0
+        while at < len(data):
+            length, kind, *_ = MESSAGE.unpack_from(data, at)
+            if kind in {ERROR, DONE}:
+                yield kind, struct.unpack_from("=i", data, at + MESSAGE.size)[0]
+            at += (length + 3) & ~3
 
 
-def outlast(path: str, text: str, patience: float) -> float | None:
-    """Write a wrong value, and wait for the right one to come back.
+KINDS: dict[str, Callable[..., Value | Entry]] = {"value": Value, "entry": Entry}
+
+
+def outlast(kind: str, patience: float, about: dict[str, Any]) -> float | None:
+    """Break something, and wait until it is right again.
 
     Returns:
-        Seconds from the write to then; None where it did not come back in time.
+        Seconds from right before to then; None where it did not heal in time.
     """
-    right = read(path)
-    began = put(path, text)
+    thing = KINDS[kind](**about)
+    if not thing.is_right():
+        raise OSError("it is not there")
+    began = thing.spoil()
     while True:
-        found, now = read(path), time.monotonic_ns()
-        if found == right:
+        found, now = thing.is_right(), time.monotonic_ns()
+        if found:
             return (now - began) / 1e9
         if now - began > patience * 1e9:
             return None

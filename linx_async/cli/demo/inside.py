@@ -14,12 +14,13 @@ from ..._core.errors import LinxError
 from ..._core.groups import ungrouped
 from ...testing.namespaces import NamespaceUnavailable, unshare_this_process
 from ..signals import until_signal
+from .network import NETWORK
 from .stage import Scene, staged
 from .sysctls import SYSCTLS
 
 __all__ = ["SCENES", "main"]
 
-SCENES: tuple[Scene, ...] = (SYSCTLS,)
+SCENES: tuple[Scene, ...] = (SYSCTLS, NETWORK)
 
 
 def main(backend: str, rounds: int, pause: float) -> int:

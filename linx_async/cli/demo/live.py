@@ -52,7 +52,19 @@ class LiveView(View):
         self._title = Text()
         self._message = Text()
         self._last: list[str] = []
-        self._live = Live(console=Console(highlight=False), auto_refresh=False)
+        self._live = self._new()
+
+    @staticmethod
+    def _new() -> Live:
+        return Live(console=Console(highlight=False), auto_refresh=False)
+
+    def _begin_another(self) -> None:
+        """Leave the table where it is, and begin one for the next scene."""
+        self._live.stop()
+        self._rows = {}
+        self._title = self._message = Text()
+        self._live = self._new()
+        self._live.start()
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -74,6 +86,8 @@ class LiveView(View):
         if event["event"] in _LAST:
             self._last.extend(lines)
             return
+        if event["event"] == "scene" and self._rows:
+            self._begin_another()
         if event["event"] == "ready":
             self._title = Text("\n").join(map(Text.from_ansi, lines))
         elif lines:

@@ -17,13 +17,34 @@ from attrs import define, field, frozen
 
 from . import breaker
 
-__all__ = ["Scene", "Stage", "staged"]
+__all__ = ["Break", "Scene", "Stage", "staged"]
 
 PATIENCE = 3.0
 """Seconds after which what was broken counts as not healed."""
 _LONGEST_ANSWER = 65536
 
 Tell: TypeAlias = Callable[[Mapping[str, Any]], None]
+
+
+@frozen
+class Break:
+    """One thing that the second process is to break.
+
+    Attributes:
+        key: What it is called.
+        broken: What becomes of it.
+        how: That in words, after "was".
+        value: What it was before, and is to be again.
+        kind: What it is to the second process: `value` or `entry`.
+        about: What that has to know of it.
+    """
+
+    key: str
+    broken: str
+    how: str
+    value: str
+    kind: str
+    about: Mapping[str, Any]
 
 
 @define
@@ -50,20 +71,28 @@ class Stage:
         """Tell of something; see docs/cli.md for what there is."""
         await to_thread.run_sync(self._tell, {"event": event, **fields})
 
-    async def outlast(self, number: int, key: str, path: str, wrong: str, right: str) -> None:
-        """Have the second process break a value, and tell how long that lasted.
+    async def outlast(self, number: int, broken: Break) -> None:
+        """Have the second process break something, and tell how long that lasted.
 
         Raises:
             OSError: It could not.
         """
-        answer = await self._order([path, wrong, PATIENCE])
+        answer = await self._order([broken.kind, PATIENCE, dict(broken.about)])
         seconds = answer["seconds"]
         if seconds is None:
             self.unhealed += 1
         else:
             self.latencies.append(seconds)
         ms = None if seconds is None else round(seconds * 1e3, 3)
-        await self.tell("healed", key=key, broken=wrong, value=right, round=number, latency_ms=ms)
+        await self.tell(
+            "healed",
+            key=broken.key,
+            broken=broken.broken,
+            how=broken.how,
+            value=broken.value,
+            round=number,
+            latency_ms=ms,
+        )
 
     async def summary(self) -> None:
         """Tell what came of it all."""

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import anyio
 from anyio import to_thread
 
 from ... import sysctl
-from ..._core.errors import SourceError
 from ..._core.loop import Loop
-from ..._core.model import Outcome, Report
-from ..._flat.diff import FlatOp
 from ...testing.links import add_veth
-from ..results import past
-from .stage import Scene, Stage
+from ..output import counted
+from .acts import look_again, milliseconds, tell_first
+from .stage import Break, Scene, Stage
 
 __all__ = ["SYSCTLS"]
 
@@ -39,38 +36,29 @@ _LATE = f"net.ipv4.conf.{_LATE_LINK}.rp_filter"
 _FILES = {key: "/proc/sys/" + key.replace(".", "/") for key in (*_WANTED, _LATE)}
 
 
-class _CountingSource(sysctl.Source):
-    """Counts what it writes."""
-
-    writes = 0
-
-    async def apply(self, batch: Sequence[FlatOp]) -> Sequence[Outcome]:
-        self.writes += len(batch)
-        return await super().apply(batch)
-
-
 async def _play(stage: Stage) -> None:
     await to_thread.run_sync(add_veth, _LINK, "lan1")
     keys = await to_thread.run_sync(_writable)
     desired = {**{key: _WANTED[key][0] for key in keys}, _LATE: _LATE_VALUES[0]}
-    source = _CountingSource()
-    loop = Loop(source, desired, debounce=0)
-    await stage.tell("desired", keys=desired)
+    loop = Loop(sysctl.Source(), desired, debounce=0)
+    await stage.tell("desired", keys=desired, text=counted(len(desired), "sysctl"))
     async with anyio.create_task_group() as tasks:
         async with loop.reports() as reports:
             await tasks.start(loop.run)
-            await _tell_first(stage, await anext(reports))
+            await tell_first(stage, await anext(reports))
         await anyio.sleep(3 * stage.pause)
-        await _look_again(stage, loop, source)
+        await look_again(stage, loop)
         await anyio.sleep(3 * stage.pause)
         await _bring_link(stage, loop)
         await anyio.sleep(3 * stage.pause)
         for number in range(1, stage.rounds + 1):
             for key in desired:
                 right, wrong = _WANTED.get(key, _LATE_VALUES)
-                await stage.outlast(number, key, _FILES[key], wrong, right)
+                about = {"path": _FILES[key], "wrong": wrong}
+                broken = Break(key, wrong, f"set to {wrong}", right, "value", about)
+                await stage.outlast(number, broken)
                 await anyio.sleep(stage.pause)
-        await _look_again(stage, loop, source)
+        await look_again(stage, loop)
         loop.stop()
 
 
@@ -79,37 +67,14 @@ def _writable() -> list[str]:
     return [key for key in _WANTED if os.access(_FILES[key], os.W_OK)]
 
 
-async def _tell_first(stage: Stage, outcome: Report[Any] | SourceError) -> None:
-    if isinstance(outcome, SourceError):
-        raise outcome
-    for op in outcome.applied:
-        await stage.tell("applied", key=op.key, value=op.text, was=op.was, text=past(op))
-    await stage.tell("pass", changes=len(outcome.applied), pass_ms=_ms(outcome.duration))
-    for failure in outcome.failed:
-        await stage.tell("failed", key=failure.key, text=str(failure))
-    for wait in outcome.waiting:
-        await stage.tell("waiting", key=wait.key, reason=wait.reason)
-
-
-async def _look_again(stage: Stage, loop: Loop[Any, Any, Any], source: _CountingSource) -> None:
-    """A pass that has nothing to do writes nothing."""
-    before = source.writes
-    report = await loop.reconcile()
-    writes = source.writes - before
-    stage.quiet_writes += writes
-    await stage.tell("quiet", writes=writes, pass_ms=_ms(report.duration))
-
-
 async def _bring_link(stage: Stage, loop: Loop[Any, Any, Any]) -> None:
     began = time.monotonic()
     await to_thread.run_sync(add_veth, _LATE_LINK, "uplink1")
     await loop.wait_converged()
     seconds = time.monotonic() - began
-    await stage.tell("arrived", link=_LATE_LINK, key=_LATE, value="1", latency_ms=_ms(seconds))
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1e3, 3)
+    await stage.tell(
+        "arrived", link=_LATE_LINK, key=_LATE, value="1", latency_ms=milliseconds(seconds)
+    )
 
 
 SYSCTLS = Scene("sysctls", tuple(_FILES.values()), _play)

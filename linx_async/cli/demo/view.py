@@ -47,7 +47,9 @@ class PlainView(View):
 
     def show(self, event: Event) -> None:
         """Write what an event is in words."""
-        if event["event"] == "healed" and not self._breaking:
+        if event["event"] == "scene":
+            self._breaking = False
+        elif event["event"] == "healed" and not self._breaking:
             self._breaking = True
             say("now a second process breaks them, one after the other:")
         for line in told(event):
@@ -64,7 +66,7 @@ def told(event: Event) -> list[str]:
                 "nothing that it does reaches the machine",
             ]
         case "desired":
-            return ["", f"desired: {counted(len(event['keys']), 'sysctl')}"]
+            return ["", f"desired: {event['text']}"]
         case "applied":
             return ["  " + shade(event["text"], "green")]
         case "waiting":
@@ -90,7 +92,7 @@ def told(event: Event) -> list[str]:
 
 
 def _healed(event: Event) -> str:
-    what = f"{event['key']} was set to {event['broken']}: "
+    what = f"{event['key']} was {event['how']}: "
     if event["latency_ms"] is None:
         return shade(f"{what}not healed", "red")
     return what + shade(f"{event['value']} again after {event['latency_ms']:.2f} ms", "green")

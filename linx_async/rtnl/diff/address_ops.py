@@ -116,10 +116,9 @@ def draft_addresses(
             draft.steps.build(AddAddress(address, requires, own=not whose.tagged))
     gone = [a for key, a in there.items() if key not in wanted and whose.ours(a)]
     _delete(draft, gone, observed, wanted, whose, promoting)
-    if not whose.tagged:
-        draft.stale |= {
-            key for key in whose.owned if key.startswith("address ") and key not in there
-        }
+    for key in whose.owned:
+        if key.startswith("address ") and (whose.tagged or key not in there):
+            draft.stale.add(key)
     return draft
 
 
@@ -134,14 +133,21 @@ def _judge(draft: Draft, address: Address, found: Address, whose: Whose, *, repl
     if change and not (ours or replace):
         draft.conflict(key, f"protocol {found.protocol or 0} has {found} there, {change}")
     elif change:
-        draft.steps.build(ReplaceAddress(address, found, change in _IN_PLACE, own=not whose.tagged))
+        in_place = ours and _can_change(address, found, change)
+        draft.steps.build(ReplaceAddress(address, found, in_place, own=not whose.tagged))
     elif is_tentative(found):
         draft.wait(key, "duplicate address detection is not over yet")
 
 
 _LIFETIME = "with another lifetime"
 _METRIC = "with another metric"
-_IN_PLACE = frozenset({_LIFETIME, _METRIC})
+
+
+def _can_change(address: Address, found: Address, change: str) -> bool:
+    """Whether the kernel changes an address as told: inet_rtm_newaddr(), inet6_addr_modify()."""
+    if address.family == 6:
+        return address.prefix_length == found.prefix_length
+    return change in {_LIFETIME, _METRIC}
 
 
 def _change(address: Address, found: Address) -> str:

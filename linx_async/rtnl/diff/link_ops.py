@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..._core.model import Plan
 from ..._core.ownership import Claim, Ownership
-from ..codec.kinds import decode_parameters
+from ..codec.kinds import FIXED, decode_parameters
 from ..desired import Link
+from ..desired.link import Parameter
 from ..observed_link import ObservedLink
 from ..ops import AddLink, DeleteLink, MoveLink, Release, RtnlOp, SetLink
 from .draft import Draft, Ground
 
-__all__ = ["draft_links", "ground_of", "links"]
+__all__ = ["Rounded", "draft_links", "ground_of", "links"]
 
 _PREFIX = "link "
 _AFTERWARDS = frozenset({"alias", "altnames", "mtu", "up"})
 """What the kernel takes only of a link that is there (rtnl_newlink_create()); up with a master."""
+_MADE_BARE = frozenset({"tun"})
+"""What is made with no more than its parameters."""
 _LEVELS_A_LINK = 3
+
+Rounded: TypeAlias = Mapping[tuple[int, str], tuple[Parameter, Parameter | None]]
+"""Parameters that the kernel made something else of, by index and name: what was set, and what
+became of it."""
 
 
 def links(
@@ -48,7 +55,7 @@ def links(
     wanted = list(desired)
     ground = ground_of(wanted, observed, moved)
     return draft_links(
-        wanted, observed, owned or Ownership(), ground, replace=replace, moved=moved
+        wanted, observed, owned or Ownership(), ground, replace=replace, moved=moved, rounded={}
     ).plan()
 
 
@@ -81,6 +88,7 @@ def draft_links(
     *,
     replace: bool,
     moved: AbstractSet[str],
+    rounded: Rounded,
 ) -> Draft:
     """The ops on links; each comes after what it sits on, and what it belongs to."""
     draft = Draft()
@@ -90,7 +98,7 @@ def draft_links(
         found = observed.get(name)
         if found is not None:
             claim = _claim_on(found, owned)
-            _judge(draft, link, found, claim, observed, ground, levels, replace=replace)
+            _judge(draft, link, found, claim, ground, levels, rounded, replace=replace)
         elif link.key in moved:
             continue
         elif link.kind is None and name not in ground.coming:
@@ -112,18 +120,26 @@ def _claim_on(found: ObservedLink, owned: Ownership) -> Claim | None:
     return claim if claim.settled in {None, str(found.index)} else None
 
 
-def _create(draft: Draft, link: Link, ground: Ground, levels: _Levels) -> None:
+def _create(
+    draft: Draft,
+    link: Link,
+    ground: Ground,
+    levels: _Levels,
+    needs: frozenset[str] = frozenset(),
+) -> None:
     level = levels.of(link.name)
-    requires = ground.requires(link.parent, link.master)
+    requires = ground.requires(link.parent, link.master) | needs
     twin = ground.coming.get(link.name, link.key)
     if link.kind is None or twin != link.key:
         # The other end of a veth comes with the one that names it.
         draft.steps.build(SetLink(link, None, _declared(link), requires | {twin}), level)
     else:
         draft.steps.build(AddLink(link, requires), level)
-        left = {name: value for name, value in _declared(link).items() if name in _AFTERWARDS}
-        if left.get("up") and not link.master:
-            del left["up"]
+        left = _declared(link)
+        if link.kind not in _MADE_BARE:
+            left = {name: value for name, value in left.items() if name in _AFTERWARDS}
+            if left.get("up") and not link.master:
+                del left["up"]
         if left:
             draft.steps.build(SetLink(link, None, left, frozenset({link.key})), level + 1)
     if link.netns is not None:
@@ -147,18 +163,28 @@ def _judge(
     link: Link,
     found: ObservedLink,
     claim: Claim | None,
-    observed: Mapping[str, ObservedLink],
     ground: Ground,
     levels: _Levels,
+    rounded: Rounded,
     *,
     replace: bool,
 ) -> None:
-    names = {each.index: name for name, each in observed.items()}
+    names = {each.index: name for name, each in (ground.links or {}).items()}
     other = _another(link, found, names)
-    parameters = _parameters(link, found) if not other else {}
-    if other or (parameters and claim is None and not replace):
-        what = other or " ".join(f"{name} is not {value}" for name, value in parameters.items())
-        draft.conflict(link.key, f"{'ours' if claim else 'a foreign one'} is there: {what}")
+    parameters = {} if other else _parameters(link, found, rounded)
+    if parameters.keys() & FIXED.get(str(link.kind), frozenset()) or other:
+        other = other or _unlike(parameters)
+        if claim is None and not replace:
+            draft.conflict(link.key, f"a foreign one is there: {other}")
+        else:
+            draft.steps.first.append(DeleteLink(found))
+            _create(draft, link, ground, levels, frozenset({link.key}))
+            draft.wait(
+                link.key, f"{other}: made anew, and what it carries comes with the next pass"
+            )
+        return
+    if parameters and claim is None and not replace:
+        draft.conflict(link.key, f"a foreign one is there: {_unlike(parameters)}")
         return
     level = levels.of(link.name)
     if blocked := ground.missing(link.master or None):
@@ -185,12 +211,20 @@ def _another(link: Link, found: ObservedLink, names: Mapping[int, str]) -> str:
     return ""
 
 
-def _parameters(link: Link, found: ObservedLink) -> dict[str, Any]:
+def _unlike(parameters: Mapping[str, Any]) -> str:
+    return ", ".join(f"its {name} is not {value}" for name, value in parameters.items())
+
+
+def _parameters(link: Link, found: ObservedLink, rounded: Rounded) -> dict[str, Any]:
     """The declared parameters that it does not have."""
     if link.kind is None or not link.parameters:
         return {}
     has = decode_parameters(link.kind, found.data)
-    return {name: value for name, value in link.parameters.items() if has.get(name) != value}
+    return {
+        name: value
+        for name, value in link.parameters.items()
+        if has.get(name) != value and rounded.get((found.index, name)) != (value, has.get(name))
+    }
 
 
 def _changes(

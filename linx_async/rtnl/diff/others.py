@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 
 from attrs import evolve
 
@@ -55,13 +55,23 @@ def draft_rules(desired: Iterable[Rule], observed: Iterable[Rule], *, protocol: 
     draft = Draft()
     there = {_untagged(rule): rule for rule in observed}
     wanted = {_untagged(rule): rule for rule in desired}
-    for what, rule in wanted.items():
-        if what not in there:
-            draft.steps.build(AddRule(rule))
-    for what, rule in there.items():
-        if what not in wanted and rule.protocol == protocol:
-            draft.steps.last.append(DeleteRule(rule))
+    added = [rule for what, rule in wanted.items() if what not in there]
+    gone = [r for what, r in there.items() if what not in wanted and r.protocol == protocol]
+    # What a rule leaves out matches anything when the kernel compares it with another
+    # (rule_exists(), rule_find()): the general one is added first, and deleted last.
+    for rule in sorted(added, key=_conditions):
+        draft.steps.build(AddRule(rule))
+    draft.steps.last += [DeleteRule(rule) for rule in sorted(gone, key=_conditions, reverse=True)]
     return draft
+
+
+def _conditions(rule: Rule) -> int:
+    """How many conditions a rule has."""
+    said = (
+        *(rule.source, rule.destination, rule.fwmark, rule.iif, rule.oif, rule.uid_range),
+        *(rule.ip_protocol, rule.source_ports, rule.destination_ports),
+    )
+    return sum(each is not None for each in said) + bool(rule.tos)
 
 
 def _untagged(rule: Rule) -> tuple[Rule, Unknown]:
@@ -145,6 +155,7 @@ def nexthops(
     *,
     protocol: int = 76,
     replace: bool = False,
+    users: Mapping[int, str] | None = None,
 ) -> Plan[RtnlOp]:
     """The ops that lead from the nexthops that are there to those that should be.
 
@@ -155,8 +166,11 @@ def nexthops(
         observed: Those that are there.
         protocol: Our tag.
         replace: Whether a foreign nexthop under a desired number is taken over.
+        users: Foreign routes by the nexthop that they go by: deleting it would delete them.
     """
-    return draft_nexthops(desired, observed, Ground(), protocol=protocol, replace=replace).plan()
+    return draft_nexthops(
+        desired, observed, Ground(), protocol=protocol, replace=replace, users=users or {}
+    ).plan()
 
 
 def draft_nexthops(
@@ -166,6 +180,7 @@ def draft_nexthops(
     *,
     protocol: int,
     replace: bool,
+    users: Mapping[int, str],
 ) -> Draft:
     """The ops on nexthops; groups come after what they are made of."""
     draft = Draft()
@@ -194,11 +209,21 @@ def draft_nexthops(
             draft.steps.build(ReplaceNexthop(nexthop, found, requires), level)
         else:
             draft.conflict(nexthop.key, f"protocol {found.protocol} has nexthop {found} there")
-    gone = [
-        nexthop
-        for number, nexthop in there.items()
-        if number not in wanted and nexthop.protocol == protocol
-    ]
+    theirs = {
+        member: f"nexthop {other.id} of protocol {other.protocol}"
+        for other in there.values()
+        if other.protocol != protocol
+        for member, _ in other.group
+    }
+    gone = []
+    for number, nexthop in there.items():
+        if number in wanted or nexthop.protocol != protocol:
+            continue
+        user = users.get(number) or theirs.get(number)
+        if user is None:
+            gone.append(nexthop)
+        else:
+            draft.conflict(nexthop.key, f"deleting it would change what is not ours: {user}")
     # A group that loses its last member goes with it: groups go first.
     gone.sort(key=lambda nexthop: not nexthop.group)
     draft.steps.last.extend(DeleteNexthop(nexthop) for nexthop in gone)

@@ -49,7 +49,12 @@ def diff(
     record = owned or Ownership()
     ground = ground_of(wanted.links, observed.links, observed.moved)
     by_number = draft_nexthops(
-        wanted.nexthops, observed.nexthops, ground, protocol=protocol, replace=replace
+        wanted.nexthops,
+        observed.nexthops,
+        ground,
+        protocol=protocol,
+        replace=replace,
+        users=observed.nexthop_users,
     )
     return merged(
         [
@@ -60,6 +65,7 @@ def diff(
                 ground,
                 replace=replace,
                 moved=observed.moved,
+                rounded=observed.rounded,
             ),
             draft_addresses(
                 wanted.addresses,
