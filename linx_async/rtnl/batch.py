@@ -22,6 +22,7 @@ from .elsewhere import descriptors
 from .observed_link import ObservedLink
 from .ops import AddLink, AddRoute, DeleteLink, DeleteRoute, MoveLink, ReplaceRoute, RtnlOp, SetLink
 from .reading import RouteKey
+from .records import LinkRecord
 from .tuns import made_tun
 from .views import Views
 
@@ -178,18 +179,15 @@ class Batch:
             made = links.get(op.link.name)
             if made is None:
                 continue
-            self._learn(op.link, made)
-            if isinstance(op, AddLink):
-                self._outcomes[place] = Outcome(settled=str(made.index))
+            if isinstance(op, AddLink) or op.own:
+                self._outcomes[place] = Outcome(settled=str(_record(op.link, made)))
 
-    def _learn(self, link: Link, made: ObservedLink) -> None:
-        """Remember what the kernel made of parameters: it rounds some."""
-        if not link.kind or not link.parameters:
-            return
-        has = decode_parameters(link.kind, made.data)
-        for name, value in link.parameters.items():
-            if has.get(name) != value:
-                self._views.rounded[made.index, name] = value, has.get(name)
+
+def _record(link: Link, made: ObservedLink) -> LinkRecord:
+    """What there is to remember of a link of ours: the kernel rounds some parameters."""
+    if not link.kind or not link.parameters:
+        return LinkRecord(made.index)
+    return LinkRecord.made(made.index, link.parameters, decode_parameters(link.kind, made.data))
 
 
 def _held(key: RouteKey, held: Forwarding) -> str:

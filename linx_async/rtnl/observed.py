@@ -8,7 +8,6 @@ from attrs import field, frozen
 
 from .desired import Address, Neighbour, Nexthop, Rule
 from .desired.forwarding import Forwarding
-from .desired.link import Parameter
 from .observed_link import ObservedLink
 from .reading import RouteKey
 from .seen import SeenRoutes
@@ -32,8 +31,6 @@ class Observed:
         moved: Keys of desired links that are in the network namespace they are to be moved to.
         promoting: Interfaces on which a secondary address takes the place of a deleted primary one
             (net.ipv4.conf.*.promote_secondaries).
-        rounded: Parameters of links that the kernel made something else of, by index and name:
-            what was set, and what became of it.
         nexthop_users: Foreign routes that go by nexthops of ours which are not desired any more,
             one for each number.
     """
@@ -47,5 +44,4 @@ class Observed:
     foreign_routes: Mapping[RouteKey, Forwarding] = field(factory=dict)
     moved: frozenset[str] = frozenset()
     promoting: frozenset[str] = frozenset()
-    rounded: Mapping[tuple[int, str], tuple[Parameter, Parameter | None]] = field(factory=dict)
     nexthop_users: Mapping[int, str] = field(factory=dict)

@@ -186,7 +186,6 @@ class Source:
             await self._foreign(routes.deviations(wanted.routes), views),
             await moved(wanted.links, links),
             await promoting(target, wanted.addresses, addresses),
-            dict(views.rounded),
             await self._users(wanted, nexthops, views),
         )
 

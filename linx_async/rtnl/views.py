@@ -18,7 +18,6 @@ from .codec.route_encode import dump_request
 from .codec.wire import Names, Type
 from .desired import Address, Neighbour, Nexthop, Rule
 from .desired.forwarding import Forwarding
-from .desired.link import Parameter
 from .desired.routes import RouteTable, route_of
 from .observed_link import ObservedLink
 from .reading import RouteKey, RouteReader
@@ -116,7 +115,6 @@ class Views:
         self._read: dict[str, _Read] = {}
         self._routes: SeenRoutes | None = None
         self.names: Names = {}
-        self.rounded: dict[tuple[int, str], tuple[Parameter, Parameter | None]] = {}
         self.indices: Mapping[str, int] = {}
 
     async def links(self) -> Mapping[str, ObservedLink]:

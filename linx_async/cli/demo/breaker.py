@@ -109,9 +109,18 @@ def outlast(kind: str, patience: float, about: dict[str, Any]) -> float | None:
         Seconds from right before to then; None where it did not heal in time.
     """
     thing = KINDS[kind](**about)
-    if not thing.is_right():
-        raise OSError("it is not there")
-    began = thing.spoil()
+    # What was broken before may have taken it along.
+    if seen(thing, time.monotonic_ns(), patience) is None:
+        raise OSError("it was not there to be broken")
+    return seen(thing, thing.spoil(), patience)
+
+
+def seen(thing: Value | Entry, began: int, patience: float) -> float | None:
+    """Wait until something is right.
+
+    Returns:
+        Seconds from when it began, in nanoseconds, to then; None where it took too long.
+    """
     while True:
         found, now = thing.is_right(), time.monotonic_ns()
         if found:

@@ -26,9 +26,9 @@ _IPV4: Final = 4
 
 _ADDRESS = rtnl.Address(_LINK, "10.76.0.1", 24)
 _GATEWAY = "10.76.0.2"
-_ROUTE = rtnl.Route("10.77.0.0/16", _GATEWAY)
-_DEFAULT = rtnl.Route("default", _GATEWAY, table=_TABLE)
-_RULE = rtnl.Rule(_TABLE, _TABLE, source="10.78.0.0/16")
+_ROUTE = rtnl.Route("10.77.0.0/16", _GATEWAY, protocol=rtnl.PROTOCOL)
+_DEFAULT = rtnl.Route("default", _GATEWAY, table=_TABLE, protocol=rtnl.PROTOCOL)
+_RULE = rtnl.Rule(_TABLE, _TABLE, source="10.78.0.0/16", protocol=rtnl.PROTOCOL)
 _DESIRED = rtnl.Desired(
     links=[
         rtnl.Link(_LINK, "veth", peer=_OTHER_END, up=True),

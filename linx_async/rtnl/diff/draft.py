@@ -25,15 +25,21 @@ class Ground:
         links: The links that are there, by name; None where all are taken as there and up.
         coming: The keys of the ops that bring links, by the link's name.
         up: Links that will be up, or will not, where the plan changes it, by name.
+        going: Links that will be deleted.
     """
 
     links: Mapping[str, ObservedLink] | None = None
     coming: Mapping[str, str] = field(factory=dict)
     up: Mapping[str, bool] = field(factory=dict)
+    going: frozenset[str] = frozenset()
 
     def missing(self, name: str | None) -> str:
         """Why an interface cannot be used; empty where it can."""
-        if name is None or self.links is None or name in self.links or name in self.coming:
+        if name is None or self.links is None or name in self.coming:
+            return ""
+        if name in self.going:
+            return f"the interface {name} is to be deleted"
+        if name in self.links:
             return ""
         return f"the interface {name} is not there"
 

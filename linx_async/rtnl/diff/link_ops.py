@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any, TypeAlias
+from typing import Any
 
 from ..._core.model import Plan
 from ..._core.ownership import Claim, Ownership
 from ..codec.kinds import FIXED, decode_parameters
 from ..desired import Link
-from ..desired.link import Parameter
 from ..observed_link import ObservedLink
 from ..ops import AddLink, DeleteLink, MoveLink, Release, RtnlOp, SetLink
+from ..records import LinkRecord
 from .draft import Draft, Ground
+from .levels import Levels
 
-__all__ = ["Rounded", "draft_links", "ground_of", "links"]
+__all__ = ["draft_links", "ground_of", "links"]
 
 _PREFIX = "link "
 _AFTERWARDS = frozenset({"alias", "altnames", "mtu", "up"})
 """What the kernel takes only of a link that is there (rtnl_newlink_create()); up with a master."""
 _MADE_BARE = frozenset({"tun"})
 """What is made with no more than its parameters."""
-_LEVELS_A_LINK = 3
-
-Rounded: TypeAlias = Mapping[tuple[int, str], tuple[Parameter, Parameter | None]]
-"""Parameters that the kernel made something else of, by index and name: what was set, and what
-became of it."""
 
 
 def links(
@@ -53,14 +49,13 @@ def links(
         moved: Keys of desired links that are where they are to be moved to.
     """
     wanted = list(desired)
-    ground = ground_of(wanted, observed, moved)
-    return draft_links(
-        wanted, observed, owned or Ownership(), ground, replace=replace, moved=moved, rounded={}
-    ).plan()
+    record = owned or Ownership()
+    ground = ground_of(wanted, observed, record)
+    return draft_links(wanted, observed, record, ground, replace=replace, moved=moved).plan()
 
 
 def ground_of(
-    desired: Iterable[Link], observed: Mapping[str, ObservedLink], moved: AbstractSet[str]
+    desired: Collection[Link], observed: Mapping[str, ObservedLink], owned: Ownership
 ) -> Ground:
     """Which interfaces there will be once the desired links are."""
     coming: dict[str, str] = {}
@@ -77,7 +72,22 @@ def ground_of(
                 coming.setdefault(link.peer, link.key)
         if link.up is not None and (found is None or found.up != link.up):
             up[link.name] = link.up
-    return Ground(observed, coming, up)
+    return Ground(observed, coming, up, _going(desired, observed, owned))
+
+
+def _going(
+    desired: Collection[Link], observed: Mapping[str, ObservedLink], owned: Ownership
+) -> frozenset[str]:
+    """The interfaces that will be deleted, the other ends of veths among them."""
+    wanted = {link.name for link in desired}
+    names = {each.index: name for name, each in observed.items()}
+    going = set()
+    for name, found in observed.items():
+        if name not in wanted and _claim_on(found, owned) is not None:
+            going.add(name)
+            if found.kind == "veth" and found.link_netnsid is None:
+                going.add(names.get(found.parent, name))
+    return frozenset(going)
 
 
 def draft_links(
@@ -88,17 +98,16 @@ def draft_links(
     *,
     replace: bool,
     moved: AbstractSet[str],
-    rounded: Rounded,
 ) -> Draft:
     """The ops on links; each comes after what it sits on, and what it belongs to."""
     draft = Draft()
     wanted = {link.name: link for link in desired}
-    levels = _Levels(wanted, ground)
+    levels = Levels(wanted, ground)
     for name, link in wanted.items():
         found = observed.get(name)
         if found is not None:
             claim = _claim_on(found, owned)
-            _judge(draft, link, found, claim, ground, levels, rounded, replace=replace)
+            _judge(draft, link, found, claim, ground, levels, replace=replace)
         elif link.key in moved:
             continue
         elif link.kind is None and name not in ground.coming:
@@ -116,15 +125,16 @@ def _claim_on(found: ObservedLink, owned: Ownership) -> Claim | None:
     claim = owned.get(f"{_PREFIX}{found.name}")
     if claim is None or claim.value != found.kind:
         return None
+    record = LinkRecord.of(claim.settled)
     # Not settled: nobody has seen what became of it, and it may well be ours.
-    return claim if claim.settled in {None, str(found.index)} else None
+    return claim if record is None or record.index == found.index else None
 
 
 def _create(
     draft: Draft,
     link: Link,
     ground: Ground,
-    levels: _Levels,
+    levels: Levels,
     needs: frozenset[str] = frozenset(),
 ) -> None:
     level = levels.of(link.name)
@@ -164,14 +174,13 @@ def _judge(
     found: ObservedLink,
     claim: Claim | None,
     ground: Ground,
-    levels: _Levels,
-    rounded: Rounded,
+    levels: Levels,
     *,
     replace: bool,
 ) -> None:
     names = {each.index: name for name, each in (ground.links or {}).items()}
     other = _another(link, found, names)
-    parameters = {} if other else _parameters(link, found, rounded)
+    parameters = {} if other else _parameters(link, found, claim)
     if parameters.keys() & FIXED.get(str(link.kind), frozenset()) or other:
         other = other or _unlike(parameters)
         if claim is None and not replace:
@@ -194,7 +203,8 @@ def _judge(
         changes["parameters"] = parameters
     if changes:
         requires = ground.requires(link.master or None) - {link.key}
-        own = replace and claim is None and link.kind is not None
+        taken = replace and claim is None and link.kind is not None
+        own = taken or (claim is not None and bool(parameters))
         draft.steps.build(SetLink(link, found, changes, requires, own), level)
     if link.netns is not None:
         requires = frozenset({link.key}) if changes else frozenset()
@@ -215,15 +225,17 @@ def _unlike(parameters: Mapping[str, Any]) -> str:
     return ", ".join(f"its {name} is not {value}" for name, value in parameters.items())
 
 
-def _parameters(link: Link, found: ObservedLink, rounded: Rounded) -> dict[str, Any]:
+def _parameters(link: Link, found: ObservedLink, claim: Claim | None) -> dict[str, Any]:
     """The declared parameters that it does not have."""
     if link.kind is None or not link.parameters:
         return {}
     has = decode_parameters(link.kind, found.data)
+    record = None if claim is None else LinkRecord.of(claim.settled)
+    rounded = {} if record is None else record.rounded
     return {
         name: value
         for name, value in link.parameters.items()
-        if has.get(name) != value and rounded.get((found.index, name)) != (value, has.get(name))
+        if has.get(name) != value and rounded.get(name) != (value, has.get(name))
     }
 
 
@@ -263,31 +275,3 @@ def _release(
             draft.steps.last.append(DeleteLink(found))
         elif wanted[name].kind is None:
             draft.steps.build(Release(key, "declared as somebody else's"))
-
-
-class _Levels:
-    """How many links have to be there before each."""
-
-    def __init__(self, wanted: Mapping[str, Link], ground: Ground) -> None:
-        self._wanted = wanted
-        self._ground = ground
-        self._known: dict[str, int] = {}
-
-    def of(self, name: str) -> int:
-        """The level of a link: 0 where it needs none of this plan."""
-        return self._find(name, frozenset())
-
-    def _find(self, name: str, below: frozenset[str]) -> int:
-        if name in self._known or name in below:
-            return self._known.get(name, 0)
-        link = self._wanted.get(name)
-        needed: list[str] = []
-        if link is not None:
-            needed = [each for each in (link.parent, link.master) if each]
-        bringer = self._ground.coming.get(name, "").removeprefix(_PREFIX)
-        if bringer != name and bringer:
-            needed.append(bringer)
-        levels = [self._find(each, below | {name}) for each in needed if each in self._wanted]
-        level = max(levels, default=-_LEVELS_A_LINK) + _LEVELS_A_LINK
-        self._known[name] = level
-        return level

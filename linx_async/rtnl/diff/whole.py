@@ -47,7 +47,7 @@ def diff(
     """
     wanted = Desired.of(desired)
     record = owned or Ownership()
-    ground = ground_of(wanted.links, observed.links, observed.moved)
+    ground = ground_of(wanted.links, observed.links, record)
     by_number = draft_nexthops(
         wanted.nexthops,
         observed.nexthops,
@@ -65,7 +65,6 @@ def diff(
                 ground,
                 replace=replace,
                 moved=observed.moved,
-                rounded=observed.rounded,
             ),
             draft_addresses(
                 wanted.addresses,

@@ -10,6 +10,7 @@ from attrs import field, frozen
 from ..._core.ownership import Claim
 from ..desired import Link
 from ..observed_link import ObservedLink
+from ..records import LinkRecord
 from .base import NOTHING, Create, Delete, Update
 
 __all__ = ["AddLink", "DeleteLink", "MoveLink", "SetLink"]
@@ -50,7 +51,7 @@ class SetLink(Update):
         observed: What it is; None where it is yet to come.
         changes: What is set, by field of `Link`.
         requires: Keys of links that must be there first.
-        own: Whether it becomes ours by it.
+        own: Whether it becomes ours by it, or our record has to say more of it.
     """
 
     link: Link
@@ -69,7 +70,7 @@ class SetLink(Update):
         """A link is ours by being made or taken over, not by its attributes."""
         if not self.own or self.observed is None:
             return None
-        return Claim(self.key, self.link.kind, settled=str(self.observed.index))
+        return Claim(self.key, self.link.kind, settled=str(LinkRecord(self.observed.index)))
 
     def __str__(self) -> str:
         said = ", ".join(f"{name} {_shown(value)}" for name, value in self.changes.items())
