@@ -30,6 +30,11 @@ class Deviations:
     extra: Mapping[RouteKey, tuple[Forwarding, ...]] = field(factory=dict)
     twins: frozenset[RouteKey] = frozenset()
 
+    @property
+    def size(self) -> int:
+        """How many keys differ."""
+        return len(self.missing) + len(self.different) + len(self.extra)
+
 
 def agree(desired: Forwarding, observed: Forwarding) -> bool:
     """Whether a route is as desired; what a desired one leaves to the kernel is not compared."""

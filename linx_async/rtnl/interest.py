@@ -62,7 +62,6 @@ class Interest:
     @classmethod
     def of(cls, desired: Desired) -> Self:
         """What a desired state wants to hear of."""
-        shared = {id(f): f for group in desired.routes.groups.values() for f in group.values()}
         ways = shared.values()
         numbers = {each.id for each in desired.nexthops}
         used = {way.nexthop_id for way in ways if way.nexthop_id}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Final, Literal, Self, TypeAlias
 
 from anyio import to_thread
 
 from .._core.errors import DesiredStateError
+from .._core.groups import uninterrupted
 from .._core.model import Hint, Outcome, Plan
 from .._core.ownership import Ownership
 from .._kernel.netns import NetworkNamespace, Target, namespace_of
@@ -41,6 +42,8 @@ Scope: TypeAlias = NetworkNamespace | str | int | None
 """Where: None is here, an int a pid, text a network namespace's name, or its path with a slash."""
 OnConflict: TypeAlias = Literal["report", "replace"]
 
+_PLANNED_AT_ONCE: Final = 500
+"""Routes that differ, above which the plan is made in a thread."""
 _LOWEST_TAG: Final = 5
 """Below are the kernel's own tags, boot's and static (RTPROT_*): those are never ours."""
 
@@ -80,13 +83,13 @@ class Source:
         self.name: str = f"rtnl@{self.scope}"
         self.identity: str = self.name
         self._tagged = kernel_release() >= (5, 18) if address_tags is None else address_tags
-        self._stack: AsyncExitStack | None = None
         self._target: Target | None = None
         self._socket: NetlinkSocket | None = None
         self._views: Views | None = None
         self._subscription: Subscription | None = None
         self._interest: tuple[Desired, Interest] | None = None
         self._looked_in: set[tuple[int, int]] = set()
+        self._planned: tuple[Observed, Ownership, Plan[RtnlOp]] | None = None
 
     def check(self, desired: DesiredLike, /) -> Desired:
         """The desired state, checked and converted.
@@ -97,8 +100,7 @@ class Source:
         checked = Desired.of(desired)
         if desired is checked and self._interest is not None and self._interest[0] is checked:
             return checked
-        ways = {id(f): f for group in checked.routes.groups.values() for f in group.values()}
-        tagged: list[Address | Rule | Neighbour | Nexthop | Forwarding] = list(ways.values())
+        tagged: list[Address | Rule | Neighbour | Nexthop | Forwarding] = [*checked.routes.ways]
         tagged += [*checked.addresses, *checked.rules]
         tagged += [*checked.neighbours, *checked.nexthops]
         for entry in tagged:
@@ -116,15 +118,14 @@ class Source:
             ScopeGone: The namespace is not there.
             SourceError: It cannot be used.
         """
-        async with AsyncExitStack() as stack:
-            target = await to_thread.run_sync(self.scope.open)
-            stack.callback(target.close)
-            socket = await NetlinkSocket.open(opener=target.call)
-            stack.push_async_callback(socket.aclose)
-            self._target, self._socket = target, socket
-            self._views = Views(socket, self.protocol)
-            self.identity = f"{target.identity} protocol {self.protocol}"
-            self._stack = stack.pop_all()
+        try:
+            await uninterrupted(lambda: to_thread.run_sync(self._open))
+            target = self._pinned()
+            self._socket = await NetlinkSocket.open(opener=target.call)
+            self._views = Views(self._socket, self.protocol)
+        except BaseException:
+            await self._close()
+            raise
         return self
 
     async def __aexit__(
@@ -133,11 +134,21 @@ class Source:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        stack, self._stack = self._stack, None
-        self._target = self._socket = self._views = None
+        await self._close()
+
+    def _open(self) -> None:
+        """Pin the namespace; in a thread."""
+        self._target = target = self.scope.open()
+        self.identity = f"{target.identity} protocol {self.protocol}"
+
+    async def _close(self) -> None:
+        target, socket = self._target, self._socket
+        self._target = self._socket = self._views = self._planned = None
         self._looked_in = set()
-        if stack is not None:
-            await stack.aclose()
+        if target is not None:
+            target.close()
+        if socket is not None:
+            await socket.aclose()
 
     @asynccontextmanager
     async def subscribe(self) -> AsyncGenerator[AsyncIterator[Hint], None]:
@@ -176,7 +187,7 @@ class Source:
         addresses = await views.addresses()
         routes = await views.routes(wanted.routes)
         nexthops = await views.nexthops()
-        return Observed(
+        observed = Observed(
             links,
             addresses,
             nexthops,
@@ -188,10 +199,17 @@ class Source:
             await promoting(target, wanted.addresses, addresses),
             await self._users(wanted, nexthops, views),
         )
+        if routes.deviations(wanted.routes).size > _PLANNED_AT_ONCE:
+            # Kept for `diff`: a long plan is made in a thread, not on the event loop's.
+            await to_thread.run_sync(self.diff, desired, observed, owned)
+        return observed
 
     def diff(self, desired: DesiredLike, observed: Observed, owned: Ownership, /) -> Plan[RtnlOp]:
         """The ops that lead from observed to desired."""
-        return diff(
+        planned = self._planned
+        if planned is not None and planned[0] is observed and planned[1] is owned:
+            return planned[2]
+        plan = diff(
             desired,
             observed,
             owned,
@@ -199,6 +217,8 @@ class Source:
             replace=self.on_conflict == "replace",
             tagged=self._tagged,
         )
+        self._planned = observed, owned, plan
+        return plan
 
     async def apply(self, batch: Sequence[RtnlOp], /) -> Sequence[Outcome]:
         """Send ops to the kernel, many at once.
@@ -217,10 +237,16 @@ class Source:
         self._looked_in -= work.contested
         return outcomes
 
-    def _entered(self) -> tuple[Target, NetlinkSocket, Views]:
-        if self._target is None or self._socket is None or self._views is None:
+    def _pinned(self) -> Target:
+        if self._target is None:
             raise RuntimeError(f"{self.name}: enter the source first (async with)")
-        return self._target, self._socket, self._views
+        return self._target
+
+    def _entered(self) -> tuple[Target, NetlinkSocket, Views]:
+        target = self._pinned()
+        if self._socket is None or self._views is None:
+            raise RuntimeError(f"{self.name}: enter the source first (async with)")
+        return target, self._socket, self._views
 
     async def _links(self) -> Mapping[str, ObservedLink]:
         """The links; whoever listens knows their names from then on."""

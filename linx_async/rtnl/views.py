@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Collection, Container, Mapping
-from functools import partial
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from typing import Any, Final, Generic, TypeVar
 
 from anyio import to_thread
@@ -20,7 +19,7 @@ from .desired import Address, Neighbour, Nexthop, Rule
 from .desired.forwarding import Forwarding
 from .desired.routes import RouteTable, route_of
 from .observed_link import ObservedLink
-from .reading import RouteKey, RouteReader
+from .reading import Found, RouteKey, RouteReader
 from .seen import SeenRoutes
 from .streams import Stream
 
@@ -152,23 +151,24 @@ class Views:
 
     async def routes(self, desired: RouteTable) -> SeenRoutes:
         """Our routes, compared with the desired ones."""
-        streams = {
-            family: await self._stream(dump_request(family, protocol=self._protocol), family)
+        dumps = {
+            family: await self._dump(dump_request(family, protocol=self._protocol), family)
             for family in (4, 6)
         }
         before, names, protocol = self._routes, self.names, self._protocol
 
         def work() -> SeenRoutes:
+            streams = {family: Stream.of(datagrams) for family, datagrams in dumps.items()}
             seen = SeenRoutes.after(before, streams, names, protocol)
             seen.deviations(desired)
             return seen
 
-        small = sum(len(stream.data) for stream in streams.values()) < _AT_ONCE
+        small = sum(map(_size, dumps.values())) < _AT_ONCE
         self._routes = await _understood("routes", work, small=small and len(desired) < 1000)
         return self._routes
 
     async def foreign_routes(
-        self, wanted: Container[RouteKey], tables: set[tuple[int, int]]
+        self, wanted: Container[RouteKey], tables: Iterable[tuple[int, int]]
     ) -> dict[RouteKey, Forwarding]:
         """What others have at some keys.
 
@@ -178,14 +178,7 @@ class Views:
         """
         found: dict[RouteKey, Forwarding] = {}
         for family, table in sorted(tables):
-            stream = await self._stream(dump_request(family, table=table), family)
-            reader = RouteReader(self.names, None)
-
-            there = await _understood(
-                "routes",
-                partial(reader.all, stream, family, wanted),
-                small=len(stream.data) < _AT_ONCE,
-            )
+            there = await self._all_routes(dump_request(family, table=table), family, wanted)
             for prefix, group in there.groups.items():
                 for packed, forwarding in group.items():
                     several = [forwarding, *there.twins.get((prefix, packed), ())]
@@ -199,11 +192,7 @@ class Views:
         """Foreign routes that go by some nexthops, one for each number."""
         found: dict[int, str] = {}
         for family in (4, 6):
-            stream = await self._stream(dump_request(family), family)
-            reader = RouteReader(self.names, None)
-            there = await _understood(
-                "routes", partial(reader.all, stream, family), small=len(stream.data) < _AT_ONCE
-            )
+            there = await self._all_routes(dump_request(family), family)
             for prefix, group in there.groups.items():
                 for packed, way in group.items():
                     if way.nexthop_id in numbers and way.protocol != self._protocol:
@@ -211,10 +200,20 @@ class Views:
                         found[way.nexthop_id] = f"protocol {way.protocol} has {route} by it"
         return found
 
-    async def _stream(self, payload: bytes, family: int) -> Stream:
+    async def _all_routes(
+        self, payload: bytes, family: int, wanted: Container[RouteKey] | None = None
+    ) -> Found:
+        datagrams = await self._dump(payload, family)
+        reader = RouteReader(self.names, None)
+        return await _understood(
+            "routes",
+            lambda: reader.all(Stream.of(datagrams), family, wanted),
+            small=_size(datagrams) < _AT_ONCE,
+        )
+
+    async def _dump(self, payload: bytes, family: int) -> list[bytes]:
         what = f"IPv{family} routes"
-        dump = await self._socket.dump(Type.GETROUTE, payload, key=what)
-        return Stream.of(dump.datagrams)
+        return (await self._socket.dump(Type.GETROUTE, payload, key=what)).datagrams
 
     async def _list(self, kind: _Kind[T], names: Names) -> tuple[T, ...]:
         for _ in range(_TRIES):
@@ -251,6 +250,10 @@ def _decoded(kind: _Kind[T], stream: Stream, names: Names, before: _Read | None)
         value = known.get(payload)
         by_message[payload] = kind.decode(payload, names) if value is None else value
     return _Read(stream.data, names, by_message, tuple(by_message.values()))
+
+
+def _size(datagrams: Iterable[bytes]) -> int:
+    return sum(map(len, datagrams))
 
 
 async def _understood(what: str, work: Callable[[], T], *, small: bool) -> T:

@@ -16,9 +16,18 @@ import anyio
 
 from linx_async import rtnl
 from linx_async.rtnl import Encap
-from linx_async.testing.namespaces import NamespaceUnavailable, unshare_this_process
+from linx_async.testing.namespaces import (
+    NamespaceUnavailable,
+    throwaway,
+    unshare_this_process,
+)
+from tests.bench.rtnl_changes import measure_changes
+from tests.bench.rtnl_heal import measure_heals
+from tests.bench.rtnl_memory import held, held_mixed, in_a_process, looped
 from tests.bench.rtnl_passes import measure_growth, measure_mixed, measure_plain
+from tests.bench.rtnl_pyroute2 import measure_pyroute2
 from tests.bench.rtnl_wire import OURS, ip, testbed
+from tests.bench.timing import heading
 
 BACKENDS = ("asyncio", "trio")
 COUNT = 100_000
@@ -48,8 +57,34 @@ def passes(*, quick: bool) -> None:
     anyio.run(measure_growth, 1000, growth, rounds)
 
 
+def changes(*, quick: bool) -> None:
+    rounds = 1 if quick else 3
+    for mixture in (False, True):
+        anyio.run(partial(measure_changes, mixture=mixture), COUNT, COUNT, rounds)
+    anyio.run(measure_pyroute2, 2_000 if quick else 10_000, 200, rounds)
+
+
+def heals(*, quick: bool) -> None:
+    heading("heal latency, debounce 0")
+    with testbed() as indices, throwaway() as foreigner:
+        for backend in BACKENDS:
+            samples = 20 if quick else 60
+            anyio.run(measure_heals, foreigner, indices, samples, backend, backend=backend)
+
+
+def memory(*, quick: bool) -> None:
+    counts = [COUNT] if quick else [COUNT, 1_000_000]
+    for count in counts:
+        for part in (held, looped):
+            in_a_process(part, count)
+    in_a_process(held_mixed, COUNT)
+
+
 PARTS: Mapping[str, Callable[..., None]] = {
     "passes": passes,
+    "changes": changes,
+    "heals": heals,
+    "memory": memory,
 }
 
 

@@ -163,9 +163,7 @@ async def measure_mixed(
         await measure_first(client, passes.desired, rounds, bound)
 
 
-async def measure_first(
-    client: Plain, desired: Desired, rounds: int, bound: float | None
-) -> None:
+async def measure_first(client: Plain, desired: Desired, rounds: int, bound: float | None) -> None:
     """Sources that have seen nothing yet, and find everything as it should be."""
     first = "first pass, all equal"
 
@@ -235,5 +233,11 @@ async def measure_beside(client: Plain, table: RouteTable, beside: int, rounds: 
             },
         )
     heading(f"  beside {beside:,}")
-    for what in (LIMIT, "quiet pass", "pass that finds 30 changes", "first pass, all equal", misses):
+    for what in (
+        LIMIT,
+        "quiet pass",
+        "pass that finds 30 changes",
+        "first pass, all equal",
+        misses,
+    ):
         slower(times, what, LIMIT)

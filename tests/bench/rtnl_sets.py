@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-
 from typing import Any
 
 from linx_async.rtnl import Encap, Forwarding, Route, RouteTable
@@ -74,9 +73,7 @@ def plain(count: int, *, first: int = 0, step: int = 2, ways: int = 16) -> Route
     )
 
 
-def mixed(
-    count: int, encap: Encap | None = None, *, first: int = 0, step: int = 2
-) -> RouteTable:
+def mixed(count: int, encap: Encap | None = None, *, first: int = 0, step: int = 2) -> RouteTable:
     """IPv4 and IPv6, one way and several, with metrics, and with an encapsulation if given."""
     four, six = _ways_4(), _ways_6()
     limited = {"mtu": 1400, "advmss": 1300}

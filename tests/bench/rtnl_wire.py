@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Self
 
 from linx_async._kernel.netlink import Flag, pack_message
 from linx_async._kernel.netlink_open import open_socket
@@ -19,7 +20,6 @@ from tests.bench.rtnl_sets import deletions, payloads
 __all__ = ["FOREIGN", "OURS", "Plain", "ip", "ip_batch", "ip_show", "testbed"]
 
 OURS, FOREIGN = 76, 186
-_MAIN = 254
 _MESSAGES_A_SEND = 250
 _LAST = 1
 _ERROR = (2).to_bytes(2, "little")
@@ -99,7 +99,7 @@ class Plain:
             if answer[4:6] != _ERROR or status:
                 raise OSError(-status, f"a route was refused: {os.strerror(-status)}")
 
-    def __enter__(self) -> Plain:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

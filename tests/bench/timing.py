@@ -35,7 +35,7 @@ def heading(text: str) -> None:
 
 
 def row(what: str, value: str, ratio: str = "", bound: str = "") -> None:
-    print(f"  {what:<58} {value:>13}  {ratio:<24} {bound}".rstrip(), flush=True)
+    print(f"  {what:<56} {value:>11}  {ratio:<46} {bound}".rstrip(), flush=True)
 
 
 def in_time(seconds: float) -> str:
@@ -61,4 +61,9 @@ def faster(times: Seconds, what: str, than: str, by: str, bound: float | None = 
     """A row on how much less one takes than the other, which is called so."""
     ratio = times[than] / times[what]
     verdict = "" if bound is None else at_least(ratio, bound)
-    row(what, in_time(times[what]), f"{ratio:.2f} x as fast as {by}", verdict)
+    row(
+        what,
+        in_time(times[what]),
+        f"{ratio:.2f} x as fast as {by} ({in_time(times[than])})",
+        verdict,
+    )

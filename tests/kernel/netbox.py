@@ -87,9 +87,7 @@ class Net:
     async def observed(self) -> Observed:
         return await rtnl.observe(scope=self.scope)
 
-    def loop(
-        self, desired: DesiredLike, **options: Any
-    ) -> Loop[DesiredLike, Observed, RtnlOp]:
+    def loop(self, desired: DesiredLike, **options: Any) -> Loop[DesiredLike, Observed, RtnlOp]:
         """A loop that relies on hints alone, and does not gather them."""
         source = rtnl.Source(self.scope)
         return Loop(source, desired, interval=math.inf, debounce=0, **options)
@@ -136,9 +134,7 @@ def other() -> Iterator[Net]:
         yield Net(box)
 
 
-async def settles(
-    reports: Reports, holds: Callable[[], Awaitable[bool]]
-) -> Report[Any]:
+async def settles(reports: Reports, holds: Callable[[], Awaitable[bool]]) -> Report[Any]:
     """The first report that says converged when something holds as well."""
     async for report in reports:
         if isinstance(report, Report) and report.converged and await holds():

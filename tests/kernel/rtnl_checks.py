@@ -28,9 +28,10 @@ from linx_async.rtnl import (
     Rule,
     SetLink,
 )
+from linx_async.rtnl.records import LinkRecord
 from tests.kernel.rtnl_place import Thing, World
 
-__all__ = ["Passed", "extra", "lacking", "reported"]
+__all__ = ["Passed", "extra", "index_in", "lacking", "reported"]
 
 KERNEL = 2
 LOWER_UP = 0x10000
@@ -40,6 +41,12 @@ def reported(report: Report[RtnlOp]) -> set[str]:
     """The keys of which a report says that they are not as desired."""
     of_all = (report.failed, report.pending, report.waiting, report.conflicts)
     return {each.key for group in of_all for each in group}
+
+
+def index_in(owned: Ownership, key: str) -> int | None:
+    """The index that a link of ours has by our record."""
+    record = LinkRecord.of(owned[key].settled) if key in owned else None
+    return None if record is None else record.index
 
 
 def lacking(desired: Desired, world: World) -> set[str]:
@@ -174,8 +181,7 @@ class Passed:
         return [*self.report.applied, *(op for op in failed if op is not None)]
 
     def _is_ours(self, link: ObservedLink) -> bool:
-        claim = self.owned.get(f"link {link.name}")
-        return claim is not None and claim.settled == str(link.index)
+        return index_in(self.owned, f"link {link.name}") == link.index
 
     # Links
 

@@ -14,11 +14,22 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from linx_async import OpError, Ownership, ScopeGone, rtnl
+from linx_async import Loop, OpError, Ownership, ScopeGone, rtnl
 from linx_async._kernel.exchange import acknowledgement
-from linx_async._kernel.netlink import Control, Flag, Message, pack_message, split
+from linx_async._kernel.netlink import Control, Flag, Message, attribute_map, pack_message, split
 from linx_async._kernel.netlink_open import open_socket
-from linx_async.rtnl import Address, Desired, Neighbour, Nexthop, Route, Rule
+from linx_async.rtnl import (
+    Address,
+    Desired,
+    DesiredLike,
+    Link,
+    Neighbour,
+    Nexthop,
+    Observed,
+    Route,
+    RtnlOp,
+    Rule,
+)
 from linx_async.rtnl import hints as rtnl_hints
 from linx_async.rtnl.codec import address as address_codec
 from linx_async.rtnl.codec.route_encode import dump_request, encode
@@ -32,6 +43,7 @@ __all__ = ["net", "other"]
 pytestmark = pytest.mark.anyio
 
 LINKS, IPV4_ADDRESSES, IPV4_ROUTES = 1, 5, 7  # RTNLGRP_*
+IFNAME = 3  # IFLA_IFNAME
 EXCLUSIVE = int(Flag.CREATE | Flag.EXCL)
 ROUTE = ("192.0.2.0/24", "10.0.0.2", "one")
 SHOWN = "route show 192.0.2.0/24"
@@ -76,6 +88,33 @@ async def test_and_where_the_link_is_declared_to_be_up_at_once(net: Net) -> None
     async with running(loop) as reports:
         await net.ip("link set one down")
         await settles(reports, lambda: net.has(SHOWN))
+
+
+# What changes on a link that is down
+
+
+async def test_most_of_what_is_set_on_a_link_that_is_down_is_not_announced(net: Net) -> None:
+    """netdev_state_change() in net/core/dev.c tells of links that are up alone."""
+    await net.ip("link add br0 type bridge")
+    async with net.socket(LINKS) as told:
+        await net.ip("link set br0 group 7", "link set br0 type bridge forward_delay 900")
+        await net.ip("link set lo mtu 1400")
+        assert {attribute_map(m.payload, 16)[IFNAME] for m in await told.receive()} == {b"lo\0"}
+
+
+async def test_the_resync_finds_it(net: Net) -> None:
+    desired = Desired(links=[Link("br0", "bridge", group=3)])
+    loop = Loop[DesiredLike, Observed, RtnlOp](
+        rtnl.Source(net.scope), desired, interval=0.05, debounce=0
+    )
+    async with running(loop) as reports:
+        await net.ip("link set br0 group 7")
+
+        async def is_back() -> bool:
+            (found,) = await net.shown("link show br0")
+            return bool(found["group"] == "3")
+
+        await settles(reports, is_back)
 
 
 # Replace
@@ -174,9 +213,9 @@ TAGGED = Desired(
 async def test_all_but_links_keep_the_tag_that_they_were_given(net: Net) -> None:
     await net.converges(TAGGED)
     found = await net.observed()
-    tagged = [*found.addresses, *found.rules, *found.neighbours, *found.nexthops]
+    tagged: list[Any] = [*found.addresses, *found.rules, *found.neighbours, *found.nexthops]
     ours = {each.key for each in tagged if each.protocol == rtnl.PROTOCOL}
-    wanted = [*TAGGED.addresses, *TAGGED.rules, *TAGGED.neighbours, *TAGGED.nexthops]
+    wanted: list[Any] = [*TAGGED.addresses, *TAGGED.rules, *TAGGED.neighbours, *TAGGED.nexthops]
     assert ours == {each.key for each in wanted}
     assert len(found.routes.table()) == 1
 
@@ -424,12 +463,10 @@ async def test_each_of_a_thousand_refusals_is_told(net: Net) -> None:
 @pytest.fixture
 def small_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
     """As little room for notifications as the kernel gives."""
-    monkeypatch.setattr(rtnl_hints, "_RECEIVE_BUFFER", 1)
+    monkeypatch.setattr(rtnl_hints, "RECEIVE_BUFFER", 1)
 
 
-SECONDARIES = "\n".join(
-    f"address add 10.9.{n // 250}.{n % 250 + 1}/16 dev two" for n in range(500)
-)
+SECONDARIES = "\n".join(f"address add 10.9.{n // 250}.{n % 250 + 1}/16 dev two" for n in range(500))
 PRIMARY = "address del 10.9.0.1/16 dev two"
 """One system call, hundreds of notifications."""
 

@@ -441,7 +441,7 @@ async def test_bad_input_names_the_entry_and_nothing_is_applied(
     with pytest.raises(DesiredStateError, match=says):
         await net.reconcile({**good, **wrong})
     ours = await net.observed()
-    found = [*ours.addresses, *ours.neighbours, *ours.rules, *ours.nexthops]
+    found: list[Any] = [*ours.addresses, *ours.neighbours, *ours.rules, *ours.nexthops]
     assert not [each for each in found if each.protocol == rtnl.PROTOCOL]
     assert len(ours.routes.table()) == 0
 

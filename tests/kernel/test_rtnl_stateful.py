@@ -33,7 +33,7 @@ from linx_async.rtnl import (
     Rule,
 )
 from linx_async.testing.namespaces import throwaway
-from tests.kernel.rtnl_checks import Passed, extra, lacking, reported
+from tests.kernel.rtnl_checks import Passed, extra, index_in, lacking, reported
 from tests.kernel.rtnl_place import (
     ADD,
     APPEND,
@@ -314,10 +314,10 @@ class Story(RuleBasedStateMachine):
         assert lacking(self.desired, world) <= said, report
         assert extra(self.desired, world, TAG) <= said, report
         assert passed.harmed() == [], report
-        for key, claim in self.owned.items():
+        for key in self.owned:
             found = world.links.get(key.removeprefix("link "))
             assert found is not None, key
-            assert claim.settled == str(found.index), key
+            assert index_in(self.owned, key) == found.index
 
     def check_quiet(self, first: Passed, *, kept: bool) -> None:
         """A second pass has nothing to do, but for what the first had to wait for."""

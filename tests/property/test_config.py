@@ -70,6 +70,11 @@ headers = st.builds(
     st.lists(KEYS, min_size=1, max_size=3),
     INSIDE,
 )
+arrays_of_tables = st.builds(
+    lambda path, comment: f"[[{dotted(path)}]] # {comment}",
+    st.lists(KEYS, min_size=1, max_size=2),
+    INSIDE,
+)
 nothing = st.one_of(st.sampled_from(["", "  "]), INSIDE.map(lambda text: f"# {text}"))
 
 
@@ -103,24 +108,70 @@ def is_toml(text: str) -> bool:
     return True
 
 
-@given(st.lists(st.one_of(settings, headers, nothing), max_size=8))
-def test_every_path_of_a_document_has_the_line_of_its_statement(pieces: list[str]) -> None:
+@given(st.lists(st.one_of(settings, headers, arrays_of_tables, nothing), max_size=8))
+def test_every_path_of_a_document_has_a_line_of_its_statement(pieces: list[str]) -> None:
     text = "\n".join(pieces)
     if not is_toml(text):
         return
     places = Places(text)
-    starts = {text.count("\n", 0, each.start) + 1 for each in statements(text)}
+    lines: set[int] = set()
+    for each in statements(text):
+        first = text.count("\n", 0, each.start) + 1
+        lines.update(range(first, first + each.text.count("\n") + 1))
     for path in paths_in(tomllib.loads(text)):
         place = places.find(path)
         assert place is not None
-        assert place[0] in starts
+        assert place[0] in lines
 
 
-def paths_in(value: object, above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    if not isinstance(value, dict):
-        return [above]
+Path = tuple[str | int, ...]
+
+
+def paths_in(value: object, above: Path = ()) -> list[Path]:
     here = [above] if above else []
-    return here + [path for key, inner in value.items() for path in paths_in(inner, (*above, key))]
+    if isinstance(value, dict):
+        inside: list[tuple[str | int, object]] = list(value.items())
+    elif isinstance(value, list):
+        inside = list(enumerate(value))
+    else:
+        return here
+    return here + [path for key, inner in inside for path in paths_in(inner, (*above, key))]
+
+
+elements = st.recursive(
+    st.one_of(INSIDE.map(basic), INSIDE.map(literal), st.sampled_from(["1", "{k = [1, 2]}"])),
+    lambda inner: st.lists(inner, max_size=2).map(lambda items: f"[{', '.join(items)}]"),
+    max_leaves=3,
+)
+
+
+@given(st.lists(st.tuples(elements, INSIDE), max_size=5), KEYS.map(basic))
+def test_an_element_of_an_array_is_found_where_it_stands(
+    items: list[tuple[str, str]], key: str
+) -> None:
+    lines = [f"  {item}, # {comment}" for item, comment in items]
+    places = Places("\n".join([f"a.{key} = [", *lines, "]"]))
+    (name,) = tomllib.loads(f"{key} = 1")
+    for number in range(len(items)):
+        assert places.find(("a", name, number)) == (number + 2, 3)
+
+
+@given(st.lists(st.integers(0, 2), max_size=8))
+def test_a_table_of_an_array_is_found_by_its_place(pieces: list[int]) -> None:
+    text = "\n".join(["[[a]]", "[[a.b]]", "k = 1"][piece] for piece in [0, *pieces])
+    if not is_toml(text):
+        return
+    places = Places(text)
+    found = [
+        place
+        for number, table in enumerate(tomllib.loads(text)["a"])
+        for place in [
+            places.find(("a", number)),
+            *(places.find(("a", number, "b", inner)) for inner in range(len(table.get("b", [])))),
+        ]
+    ]
+    headers = [number for number, line in enumerate(text.split("\n"), 1) if line[0] == "["]
+    assert found == [(line, 1) for line in headers]
 
 
 @given(st.lists(settings, max_size=4), st.lists(settings, max_size=4), st.data())
@@ -165,6 +216,61 @@ def problems_of(text: str) -> tuple[Problem, ...]:
     except ConfigError as error:
         return error.problems
     return ()
+
+
+FIELDS = ("destination", "gateway", "interface", "address", "group", "table", "family", "kind")
+KNOWN = st.sampled_from(
+    [
+        *(*FIELDS, "up", "mtu", "prefix_length", "label", "scope", "nexthops", "nexthop_id", "id"),
+        *("type", "metric", "metrics", "priority", "action", "goto", "fwmark", "fwmask", "tos"),
+        *("uid_range", "source_ports", "lladdr", "state", "proxy", "blackhole", "parameters"),
+        *("peer", "netns", "altnames", "source", "preference", "valid_lifetime", "weight", "name"),
+    ]
+)
+PLAUSIBLE = st.recursive(
+    st.sampled_from(
+        [
+            *('"10.0.0.1"', '"10.0.0.0/8"', '"fe80::1"', '"eth0"', '"default"', '"unicast"', '""'),
+            *("0", "1", "-1", "24", "6", "4294967296", "true", "false", "1.5", "nan", "1979-05-27"),
+            *('"02:00:00:00:00:01"', '"veth"', '"permanent"', '"lookup"', '"main"', '"/a"'),
+        ]
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(items)}]"),
+        st.dictionaries(KNOWN, inner, max_size=3).map(
+            lambda table: f"{{{', '.join(f'{key} = {value}' for key, value in table.items())}}}"
+        ),
+    ),
+    max_leaves=4,
+)
+ENTRIES = st.lists(
+    st.tuples(
+        st.sampled_from(
+            [
+                *("[[rtnl.addresses]]", "[[rtnl.routes]]", "[[rtnl.rules]]", "[rtnl.links.a]"),
+                *("[[rtnl.neighbours]]", "[[rtnl.nexthops]]", "[rtnl]", "[rtnl.routes]"),
+            ]
+        ),
+        st.dictionaries(KNOWN, PLAUSIBLE, max_size=4),
+    ),
+    max_size=4,
+)
+
+
+@given(ENTRIES)
+def test_any_entries_of_a_network_are_taken_or_refused_with_their_places(
+    entries: list[tuple[str, dict[str, str]]],
+) -> None:
+    text = "\n".join(
+        line
+        for header, fields in entries
+        for line in [header, *(f"{key} = {value}" for key, value in fields.items())]
+    )
+    lines = text.split("\n")
+    for problem in problems_of(text):
+        assert problem.line is not None
+        assert 1 <= problem.line <= len(lines)
+        assert str(problem).isprintable()
 
 
 words = st.text("abcdefghijklmnopqrstuvwxyz_0123456789", min_size=1, max_size=6)

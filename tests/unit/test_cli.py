@@ -26,7 +26,9 @@ from linx_async import (
     SourceError,
     Trigger,
     Waiting,
+    rtnl,
 )
+from linx_async._core.reconcile import identity_of
 from linx_async.cli.demo.view import told
 from linx_async.cli.events import Event, Story
 from linx_async.cli.passes import Passes
@@ -121,6 +123,16 @@ def test_the_reason_of_an_op_may_have_brackets_of_its_own() -> None:
     op = SetSysctl("net.a", "1 (is 2)", "0", because="but net.b (is it?) overwrites it")
     assert past(op) == "set net.a = 1 (is 2) (was 0, but net.b (is it?) overwrites it)"
     assert past(RELEASE) == "release net.c"
+
+
+def test_what_was_replaced_is_told_in_the_past_tense() -> None:
+    new = rtnl.Route("default", "10.0.0.1")
+    old = rtnl.Route("default", "10.0.0.9")
+    key = new.prefix, new.destination.network_address.packed
+    op = rtnl.ReplaceRoute(*key, new.forwarding, old.forwarding)
+    assert past(op) == "replace route 0.0.0.0/0 via 10.0.0.1 (was via 10.0.0.9)"
+    added = rtnl.AddRoute(*key, new.forwarding)
+    assert past(added) == str(added)
 
 
 def test_what_a_terminal_would_obey_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:
@@ -253,6 +265,35 @@ async def test_the_command_sees_its_own_records_alone(tmp_path: Path) -> None:
     assert await HostStore(tmp_path).peek("sysctl", "here") == owned
 
 
+@pytest.mark.anyio
+async def test_what_is_known_by_tags_is_remembered_until_it_is_forgotten(tmp_path: Path) -> None:
+    store = HostStore(tmp_path)
+    part = Part("rtnl")
+    async with part.source() as source:
+        identity = identity_of(source)
+    async with store.open("rtnl", identity) as record:
+        assert await record.load() == Ownership()
+    assert await store.owned() == [(part, identity)]
+    assert await store.peek("rtnl", identity) == Ownership()
+    await store.forget(part)
+    assert await store.owned() == []
+
+
+@pytest.mark.anyio
+async def test_what_is_owned_by_a_record_is_not_forgotten(tmp_path: Path) -> None:
+    store = HostStore(tmp_path)
+    part = Part("rtnl")
+    async with part.source() as source:
+        identity = identity_of(source)
+    owned = Ownership().with_claims([Claim("link br0", "bridge", settled="7")])
+    async with store.open("rtnl", identity) as record:
+        await record.save(owned)
+        assert await record.load() == owned
+    await store.forget(part)
+    assert await store.owned() == [(part, identity)]
+    assert await store.peek("rtnl", identity) == owned
+
+
 def test_without_the_extra_the_command_says_what_to_install() -> None:
     done = python(
         "import sys; sys.modules['click'] = None\nfrom linx_async.cli import main; main()"
@@ -330,7 +371,10 @@ except SystemExit:
 """
     loaded = set(python(code).stderr.split())
     assert "linx_async.sysctl" in loaded
-    for unused in ("rich", "trio", "cattrs", "pyroute2", "linx_async.cgroup", "linx_async.testing"):
+    for unused in (
+        *("rich", "trio", "cattrs", "pyroute2"),
+        *("linx_async.cgroup", "linx_async.rtnl", "linx_async.testing"),
+    ):
         assert unused not in loaded
 
 
@@ -338,11 +382,11 @@ except SystemExit:
     ("event", "line"),
     [
         (
-            {"event": "healed", "key": "a", "broken": "0", "value": "1", "latency_ms": 1.234},
+            {"event": "healed", "key": "a", "how": "set to 0", "value": "1", "latency_ms": 1.234},
             "  a was set to 0: 1 again after 1.23 ms",
         ),
         (
-            {"event": "healed", "key": "a", "broken": "0", "value": "1", "latency_ms": None},
+            {"event": "healed", "key": "a", "how": "set to 0", "value": "1", "latency_ms": None},
             "  a was set to 0: not healed",
         ),
         (

@@ -60,11 +60,16 @@ def test_a_part_makes_its_source_with_the_option() -> None:
 
 
 def test_a_part_is_found_again_by_its_name() -> None:
-    for part in (Part("sysctl"), Part("cgroup", "my org/web")):
+    for part in (
+        *(Part("sysctl"), Part("cgroup", "my org/web")),
+        *(Part("rtnl"), Part("rtnl", "protocol 80")),
+    ):
         assert part_named(part.name) == part
 
 
-@pytest.mark.parametrize("name", ["", "sysctl x", "cgroup", "cgroup ", "rtnl", "else x"])
+@pytest.mark.parametrize(
+    "name", ["", "sysctl x", "cgroup", "cgroup ", "rtnl x", "rtnl protocol x", "else x"]
+)
 def test_what_no_part_is_called_finds_none(name: str) -> None:
     assert part_named(name) is None
 
@@ -198,7 +203,7 @@ pids.max = "a\\nb"
         ("[CGROUP]\n", "host.toml:1: [CGROUP]: unknown section; did you mean [cgroup]?"),
         (
             "[firewall]\n",
-            "host.toml:1: [firewall]: unknown section; known sections are [cgroup], [sysctl]",
+            "host.toml:1: [firewall]: unknown section; known sections are [cgroup], [rtnl], [sysctl]",
         ),
         ("cgroups = 1\n", "host.toml:1: cgroups: unknown option; did you mean [cgroup]?"),
         ("sysctl = 1\n", "host.toml:1: sysctl: expected a table, [sysctl], got 1"),
@@ -252,7 +257,7 @@ def test_an_array_that_is_not_closed_hides_nothing_that_follows() -> None:
             "host.toml:4: [sysctl] net.b: expected an integer, a boolean, text or a list of "
             "integers, got 1.5"
         ),
-        "host.toml:5: [else]: unknown section; known sections are [cgroup], [sysctl]",
+        "host.toml:5: [else]: unknown section; known sections are [cgroup], [rtnl], [sysctl]",
     ]
 
 

@@ -58,11 +58,11 @@ class LiveView(View):
     def _new() -> Live:
         return Live(console=Console(highlight=False), auto_refresh=False)
 
-    def _begin_another(self) -> None:
+    def _begin_another(self, title: str) -> None:
         """Leave the table where it is, and begin one for the next scene."""
         self._live.stop()
         self._rows = {}
-        self._title = self._message = Text()
+        self._title, self._message = Text(title), Text()
         self._live = self._new()
         self._live.start()
 
@@ -87,7 +87,7 @@ class LiveView(View):
             self._last.extend(lines)
             return
         if event["event"] == "scene" and self._rows:
-            self._begin_another()
+            self._begin_another(event["title"])
         if event["event"] == "ready":
             self._title = Text("\n").join(map(Text.from_ansi, lines))
         elif lines:

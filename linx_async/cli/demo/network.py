@@ -46,8 +46,8 @@ _CALLED: dict[str, tuple[str, str]] = {
     f"link {_OTHER_END}": (f"link {_OTHER_END}", "up"),
     _ADDRESS.key: (f"address of {_LINK}", f"{_ADDRESS.address}/{_ADDRESS.prefix_length}"),
     _ROUTE.key: (f"route {_ROUTE.destination}", f"via {_GATEWAY}"),
-    _DEFAULT.key: (f"default route, table {_TABLE}", f"via {_GATEWAY}"),
-    _RULE.key: (f"rule {_RULE.priority}", f"from {_RULE.source} lookup {_TABLE}"),
+    _DEFAULT.key: (f"default route of table {_TABLE}", f"via {_GATEWAY}"),
+    _RULE.key: (f"rule to table {_TABLE}", f"from {_RULE.source}"),
 }
 
 

@@ -103,7 +103,7 @@ def _summary(event: Event) -> list[str]:
         return [shade("nothing was healed", "red")]
     line = (
         f"{counted(event['heals'], 'heal')}, median {event['median_ms']:.2f} ms, "
-        f"slowest {event['max_ms']:.2f} ms, as the process saw it that broke them"
+        f"slowest {event['max_ms']:.2f} ms, as the breaker saw it"
     )
     lines = [shade(line, "green", bold=True)]
     if event["unhealed"]:

@@ -46,7 +46,7 @@ class RouteTable(Collection[Route]):
         DesiredStateError: Two have one key.
     """
 
-    __slots__ = ("groups",)
+    __slots__ = ("_ways", "groups")
 
     groups: Routes
 
@@ -61,13 +61,23 @@ class RouteTable(Collection[Route]):
                 raise DesiredStateError(f"routes[{place}]: {route.key} is declared twice")
             group[packed] = forwarding
         self.groups = groups
+        self._ways: tuple[Forwarding, ...] | None = tuple(shared)
 
     @classmethod
     def of(cls, groups: Routes) -> RouteTable:
         """A table of what is grouped already."""
         table = cls.__new__(cls)
         table.groups = groups
+        table._ways = None
         return table
+
+    @property
+    def ways(self) -> tuple[Forwarding, ...]:
+        """What the routes do: each of it once, since many share it."""
+        if self._ways is None:
+            shared = {id(way): way for group in self.groups.values() for way in group.values()}
+            self._ways = tuple(shared.values())
+        return self._ways
 
     def __len__(self) -> int:
         return sum(map(len, self.groups.values()))

@@ -201,10 +201,12 @@ def _judge(
     changes = _changes(link, found, names, ground)
     if parameters:
         changes["parameters"] = parameters
-    if changes:
+    # A claim that was never settled would fit whatever comes by the name later.
+    unsettled = claim is not None and claim.settled is None and link.kind is not None
+    if changes or unsettled:
         requires = ground.requires(link.master or None) - {link.key}
         taken = replace and claim is None and link.kind is not None
-        own = taken or (claim is not None and bool(parameters))
+        own = taken or unsettled or (claim is not None and bool(parameters))
         draft.steps.build(SetLink(link, found, changes, requires, own), level)
     if link.netns is not None:
         requires = frozenset({link.key}) if changes else frozenset()

@@ -53,10 +53,12 @@ def rules(desired: Iterable[Rule], observed: Iterable[Rule], *, protocol: int = 
 def draft_rules(desired: Iterable[Rule], observed: Iterable[Rule], *, protocol: int) -> Draft:
     """The ops on rules."""
     draft = Draft()
-    there = {_untagged(rule): rule for rule in observed}
+    # The same rule may be there with several tags.
+    there = [(_untagged(rule), rule) for rule in observed]
+    known = {what for what, _ in there}
     wanted = {_untagged(rule): rule for rule in desired}
-    added = [rule for what, rule in wanted.items() if what not in there]
-    gone = [r for what, r in there.items() if what not in wanted and r.protocol == protocol]
+    added = [rule for what, rule in wanted.items() if what not in known]
+    gone = [rule for what, rule in there if what not in wanted and rule.protocol == protocol]
     # What a rule leaves out matches anything when the kernel compares it with another
     # (rule_exists(), rule_find()): the general one is added first, and deleted last.
     for rule in sorted(added, key=_conditions):

@@ -74,7 +74,7 @@ class SetLink(Update):
 
     def __str__(self) -> str:
         said = ", ".join(f"{name} {_shown(value)}" for name, value in self.changes.items())
-        return f"set link {self.link.name}: {said}"
+        return f"set link {self.link.name}: {said or 'nothing, it is there and ours'}"
 
 
 @frozen
