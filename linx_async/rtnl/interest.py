@@ -62,7 +62,7 @@ class Interest:
     @classmethod
     def of(cls, desired: Desired) -> Self:
         """What a desired state wants to hear of."""
-        ways = shared.values()
+        ways = desired.routes.ways
         numbers = {each.id for each in desired.nexthops}
         used = {way.nexthop_id for way in ways if way.nexthop_id}
         used |= {member for each in desired.nexthops for member, _ in each.group}
