@@ -119,12 +119,14 @@ class Shape:
             try:
                 value = self.kind(**{**given, **{n: _frozen(v) for n, v in fields.items()}})
             except DesiredStateError as error:
-                culprit, message = _told(str(error), fields)
-                find((*path, *culprit), message)
+                name, message = _told(str(error), known)
+                # What is lacking may be there under a name that is not known.
+                if name in fields or not strangers:
+                    find((*path, name) if name else path, message)
                 wrong = True
-                if not culprit or not self._stands_alone(culprit[0]):
+                if name not in fields or not self._stands_alone(name):
                     return
-                del fields[culprit[0]]
+                del fields[name]
             else:
                 if not wrong:
                     yield value
@@ -142,10 +144,10 @@ class Shape:
         return not self._needs(name) and name not in _LEANED_ON
 
 
-def _told(message: str, fields: Collection[str]) -> tuple[tuple[str, ...], str]:
-    """The field that an error is about, none where it is about several; and what it says."""
+def _told(message: str, known: Collection[str]) -> tuple[str, str]:
+    """The field that an error is about, empty where it is about all; and what it says."""
     name, colon, rest = message.partition(": ")
-    return ((name,), rest) if colon and name in fields else ((), message)
+    return (name, rest) if colon and name in known else ("", message)
 
 
 def _unknown(path: Path, value: Any, known: Collection[str]) -> str:

@@ -61,9 +61,5 @@ def faster(times: Seconds, what: str, than: str, by: str, bound: float | None = 
     """A row on how much less one takes than the other, which is called so."""
     ratio = times[than] / times[what]
     verdict = "" if bound is None else at_least(ratio, bound)
-    row(
-        what,
-        in_time(times[what]),
-        f"{ratio:.2f} x as fast as {by} ({in_time(times[than])})",
-        verdict,
-    )
+    told = f"{ratio:.2f} x as fast as {by} ({in_time(times[than])})"
+    row(what, in_time(times[what]), told, verdict)

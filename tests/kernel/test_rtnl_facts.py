@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib.util
 import socket
 import struct
 import sys
@@ -283,6 +284,12 @@ asyncio.run(main())
 TYPO = "import pyroute2; pyroute2.IPRoute(netns='typo').close()"
 
 
+has_pyroute2 = pytest.mark.skipif(
+    importlib.util.find_spec("pyroute2") is None, reason="pyroute2 is not installed"
+)
+
+
+@has_pyroute2
 def test_a_sync_call_of_pyroute2_raises_in_a_running_loop(alone: Namespaces) -> None:
     done = alone.run([sys.executable, "-c", IN_A_LOOP], check=False)
     assert done.returncode
@@ -293,6 +300,7 @@ async def test_our_sockets_work_in_any_loop(net: Net) -> None:
     assert {"lo", "one", "two"} <= (await net.observed()).links.keys()
 
 
+@has_pyroute2
 def test_pyroute2_makes_the_namespace_of_a_name_with_a_typo(alone: Namespaces) -> None:
     alone.run([sys.executable, "-c", TYPO], check=False)
     assert "typo" in alone.run(["ls", "/run/netns"]).stdout

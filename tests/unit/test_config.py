@@ -203,7 +203,10 @@ pids.max = "a\\nb"
         ("[CGROUP]\n", "host.toml:1: [CGROUP]: unknown section; did you mean [cgroup]?"),
         (
             "[firewall]\n",
-            "host.toml:1: [firewall]: unknown section; known sections are [cgroup], [rtnl], [sysctl]",
+            (
+                "host.toml:1: [firewall]: unknown section; known sections are [cgroup], [rtnl], "
+                "[sysctl]"
+            ),
         ),
         ("cgroups = 1\n", "host.toml:1: cgroups: unknown option; did you mean [cgroup]?"),
         ("sysctl = 1\n", "host.toml:1: sysctl: expected a table, [sysctl], got 1"),

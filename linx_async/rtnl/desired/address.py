@@ -11,6 +11,7 @@ from .checks import (
     IP,
     SCOPES,
     U32,
+    Checked,
     IPLike,
     Unknown,
     address_4,
@@ -35,7 +36,7 @@ _LOOPBACK = IPv4Network("127.0.0.0/8")
 
 
 @frozen(init=False)
-class Address:
+class Address(Checked):
     """An address of an interface (RTM_NEWADDR: rtnetlink(7), ip-address(8)).
 
     Args:

@@ -12,7 +12,7 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from ..._core.errors import DesiredStateError
 
@@ -23,6 +23,7 @@ __all__ = [
     "U8",
     "U16",
     "U32",
+    "Checked",
     "IPLike",
     "Network",
     "NetworkLike",
@@ -68,6 +69,16 @@ T = TypeVar("T")
 _LONGEST_NAME = 15  # IFNAMSIZ with its NUL
 _NOT_IN_NAMES = re.compile(r"[\s/:\0]")
 _HARDWARE = re.compile(r"\A[0-9a-f]{2}(?::[0-9a-f]{2}){0,31}\Z")
+
+
+class Checked:
+    """A value whose constructor checks what it is given, and then fills its fields."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        # attrs makes it for a class with an __init__ of its own; not every type checker knows.
+        def __attrs_init__(self, *fields: Any) -> None: ...
 
 
 def wrong(what: str, message: str) -> DesiredStateError:

@@ -9,6 +9,7 @@ from attrs import frozen
 
 from ..._core.errors import DesiredStateError
 from .address import Address
+from .checks import Checked
 from .link import Link
 from .neighbour import Neighbour
 from .nexthop import Nexthop
@@ -22,7 +23,7 @@ T = TypeVar("T")
 
 
 @frozen(init=False)
-class Desired:
+class Desired(Checked):
     """What a network namespace should have; what is not declared is left alone.
 
     Each entry is a value of its class, a mapping of its arguments, or a tuple of the first ones:

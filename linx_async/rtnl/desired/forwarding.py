@@ -10,6 +10,7 @@ from attrs import field, frozen
 from .checks import (
     IP,
     U32,
+    Checked,
     IPLike,
     Unknown,
     between,
@@ -84,7 +85,7 @@ class Encap:
 
 
 @frozen(init=False)
-class NextHop:
+class NextHop(Checked):
     """One of the ways of a multipath route.
 
     Args:

@@ -11,6 +11,7 @@ from ..._kernel.netns import NetworkNamespace, namespace_of
 from .checks import (
     IP,
     U32,
+    Checked,
     between,
     check_flag,
     check_interface,
@@ -32,7 +33,7 @@ _LONGEST_ALTNAME: Final = 127  # ALTIFNAMSIZ with its NUL
 
 
 @frozen(init=False)
-class Link:
+class Link(Checked):
     """A link that shall be there, or attributes of one that somebody else makes.
 
     What is left out is left as it is.

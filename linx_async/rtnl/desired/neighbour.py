@@ -8,6 +8,7 @@ from attrs import field, frozen
 
 from .checks import (
     IP,
+    Checked,
     IPLike,
     Unknown,
     check_flag,
@@ -39,7 +40,7 @@ _LASTING = ("permanent", "noarp")
 
 
 @frozen(init=False)
-class Neighbour:
+class Neighbour(Checked):
     """A neighbour entry, or a proxy for one (RTM_NEWNEIGH: rtnetlink(7), ip-neighbour(8)).
 
     Args:
@@ -89,7 +90,7 @@ class Neighbour:
                 if proxy
                 else f"{target} needs one, unless it is a proxy",
             )
-        if proxy and state not in {"none", "permanent"}:
+        if proxy and state not in ("none", "permanent"):
             raise wrong("state", f"{state!r} does not go with a proxy for {target}")
         if check_flag(router, "router") and target.version == 4:
             raise wrong("router", f"does not go with {target}: IPv4")

@@ -10,6 +10,7 @@ from attrs import field, frozen
 from .checks import (
     IP,
     U32,
+    Checked,
     IPLike,
     Unknown,
     between,
@@ -27,7 +28,7 @@ _HEAVIEST: Final = 256
 
 
 @frozen(init=False)
-class Nexthop:
+class Nexthop(Checked):
     """A nexthop object (RTM_NEWNEXTHOP: ip-nexthop(8), Linux 5.3).
 
     It is one of three: a way (an interface, a gateway, or both), a blackhole, or a group.
@@ -146,6 +147,6 @@ def _family(family: int | None, via: IP | None, members: tuple[tuple[int, int], 
 
 
 def _version(family: int) -> int:
-    if isinstance(family, bool) or family not in {4, 6}:
+    if isinstance(family, bool) or family not in (4, 6):
         raise wrong("family", f"expected 4 or 6, got {family!r}")
     return family

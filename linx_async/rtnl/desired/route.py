@@ -11,8 +11,9 @@ from attrs import frozen
 from .checks import (
     IP,
     SCOPES,
-    U8,
     U32,
+    U8,
+    Checked,
     IPLike,
     Network,
     NetworkLike,
@@ -62,7 +63,7 @@ class Prefix(NamedTuple):
 
 
 @frozen(init=False)
-class Route:
+class Route(Checked):
     """A route (RTM_NEWROUTE: rtnetlink(7), ip-route(8)).
 
     Args:
@@ -241,7 +242,7 @@ def _suffixed(destination: Network, table: int, metric: int, tos: int) -> str:
 
 
 def _destination(value: NetworkLike, via: IP | None, family: int | None) -> Network:
-    if family is not None and (isinstance(family, bool) or family not in {4, 6}):
+    if family is not None and (isinstance(family, bool) or family not in (4, 6)):
         raise wrong("family", f"expected 4 or 6, got {family!r}")
     if isinstance(value, str) and value == "default":
         version = family or (4 if via is None else via.version)

@@ -7,8 +7,9 @@ from typing import Any, Final, TypeAlias
 from attrs import field, frozen
 
 from .checks import (
-    U8,
     U32,
+    U8,
+    Checked,
     Network,
     NetworkLike,
     Unknown,
@@ -44,7 +45,7 @@ _LAST_PORT: Final = 65534
 
 
 @frozen(init=False)
-class Rule:
+class Rule(Checked):
     """A rule of policy routing (RTM_NEWRULE: ip-rule(8)).
 
     All that it says tells it from another, so a changed rule is a new one and an old one less.
@@ -247,7 +248,7 @@ def _range(value: Any, what: str, highest: int, lowest: int = 0) -> Range:
 
 
 def _family(family: int | None, source: Network | None, destination: Network | None) -> int:
-    if family is not None and (isinstance(family, bool) or family not in {4, 6}):
+    if family is not None and (isinstance(family, bool) or family not in (4, 6)):
         raise wrong("family", f"expected 4 or 6, got {family!r}")
     said: set[int] = {each.version for each in (source, destination) if each is not None}
     if family is not None:
