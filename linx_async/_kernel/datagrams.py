@@ -11,6 +11,7 @@ import anyio
 import anyio.lowlevel
 
 from .._core.errors import SourceError
+from .netlink import Message, NetlinkDecodeError, split
 from .netlink_open import failure
 
 __all__ = ["DATAGRAMS_A_TURN", "Datagrams", "EventsLost"]
@@ -36,6 +37,7 @@ class Datagrams:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self.port: int = sock.getsockname()[0]
+        self._lost = ""
 
     async def aclose(self) -> None:
         """Close it. Whoever waits gets anyio.ClosedResourceError."""
@@ -77,6 +79,38 @@ class Datagrams:
         if flags & socket.MSG_TRUNC:
             raise EventsLost(f"a datagram of more than {_DATAGRAM_SIZE} bytes was cut off")
         return datagram
+
+    async def notifications(self) -> list[Message]:
+        """Wait for messages; all that are there, at least one, at most some 64 datagrams.
+
+        Raises:
+            EventsLost: Some were lost; the queue is empty now.
+            SourceError: The socket cannot be read.
+            anyio.ClosedResourceError: It is closed.
+        """
+        while True:
+            messages = self._gather()
+            if self._lost:
+                await self.drain()
+                reason, self._lost = self._lost, ""
+                raise EventsLost(reason)
+            if messages:
+                return messages
+            await self.readable()
+
+    def _gather(self) -> list[Message]:
+        messages: list[Message] = []
+        try:
+            for _ in range(DATAGRAMS_A_TURN):
+                datagram = self.read()
+                if datagram is None:
+                    break
+                messages.extend(split(datagram))
+        except EventsLost as error:
+            self._lost = str(error)
+        except NetlinkDecodeError as error:
+            self._lost = f"a malformed notification: {error}"
+        return messages
 
     async def drain(self) -> None:
         """Throw away what is queued: an overrun is told once, until the queue is empty."""

@@ -14,7 +14,7 @@ from anyio.abc import AsyncResource
 from .._core.errors import DumpInterrupted, OpError, SourceError
 from .datagrams import DATAGRAMS_A_TURN, Datagrams, EventsLost
 from .exchange import Exchange, RawDump, Refusal, Transaction
-from .netlink import MESSAGE, Flag, Message, NetlinkDecodeError, next_sequence, pack_message, split
+from .netlink import MESSAGE, Flag, Message, NetlinkDecodeError, next_sequence, pack_message
 from .netlink_open import NETLINK_ROUTE, Opening, open_socket
 
 __all__ = ["NETLINK_ROUTE", "EventsLost", "NetlinkSocket", "Opener", "Request"]
@@ -60,7 +60,6 @@ class NetlinkSocket(AsyncResource):
         self._seq = 0
         self._dump_seq = _FIRST_OF_DUMPS
         self._unsettled = False
-        self._lost = ""
 
     @classmethod
     async def open(
@@ -116,29 +115,7 @@ class NetlinkSocket(AsyncResource):
         """
         with self._reading:
             await anyio.lowlevel.checkpoint()
-            while True:
-                messages = self._gather()
-                if self._lost:
-                    await self._datagrams.drain()
-                    reason, self._lost = self._lost, ""
-                    raise EventsLost(reason)
-                if messages:
-                    return messages
-                await self._datagrams.readable()
-
-    def _gather(self) -> list[Message]:
-        messages: list[Message] = []
-        try:
-            for _ in range(DATAGRAMS_A_TURN):
-                datagram = self._datagrams.read()
-                if datagram is None:
-                    break
-                messages.extend(split(datagram))
-        except EventsLost as error:
-            self._lost = str(error)
-        except NetlinkDecodeError as error:
-            self._lost = f"a malformed notification: {error}"
-        return messages
+            return await self._datagrams.notifications()
 
     async def request(
         self, type: int, flags: int = 0, payload: bytes = b"", *, key: str = ""

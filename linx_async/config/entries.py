@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol
 
 from attrs import define, field
 
@@ -12,9 +12,21 @@ from .._core.errors import DesiredStateError
 from .problems import Path, dotted
 from .reading import closest
 
-__all__ = ["Shape"]
+__all__ = ["Find", "Shape"]
 
-Find: TypeAlias = Callable[[Path, str], None]
+
+class Find(Protocol):
+    """Notes what is wrong."""
+
+    def __call__(self, path: Path, message: str, lacking: str = "") -> None:
+        """Note it.
+
+        Args:
+            path: Where it is.
+            message: What it is.
+            lacking: The field that is not there, and had better be.
+        """
+
 
 _OBSERVED: Final = frozenset({"flags", "unknown", "encap"})
 """Fields of what the kernel shows, and bytes, which a file has not."""
@@ -106,31 +118,52 @@ class Shape:
                 find(path, f"lacks {' and '.join(untold)}")
             return
         fields = {name: table[name] for name in table if name in known}
-        wrong = bool(strangers)
-        for name in self.nested.keys() & fields.keys():
-            if not isinstance(fields[name], list):
-                find((*path, name), f"expected a list, got {fields[name]!r}")
-                return
-            made = list(self._made_nested((*path, name), fields[name], find))
-            if len(made) != len(fields[name]):
-                return
-            fields[name] = made
+        if self._with_nested(path, fields, find):
+            value = self._made(path, fields, find, given, surely=not strangers)
+            if value is not None and not strangers:
+                yield value
+
+    def _made(
+        self,
+        path: Path,
+        fields: dict[str, Any],
+        find: Find,
+        given: Mapping[str, Any],
+        *,
+        surely: bool,
+    ) -> Any:
+        """The value of fields that are known; None where something is wrong.
+
+        All that is wrong is told: each field that stands alone is left out once it was told.
+        """
+        right = True
         while True:
             try:
                 value = self.kind(**{**given, **{n: _frozen(v) for n, v in fields.items()}})
             except DesiredStateError as error:
-                name, message = _told(str(error), known)
-                # What is lacking may be there under a name that is not known.
-                if name in fields or not strangers:
-                    find((*path, name) if name else path, message)
-                wrong = True
+                name, message = _told(str(error), self._parameters)
+                if name in fields:
+                    find((*path, name), message)
+                elif surely:  # else it may be there under a name that is not known
+                    find(path, message, name)
                 if name not in fields or not self._stands_alone(name):
-                    return
+                    return None
+                right = False
                 del fields[name]
             else:
-                if not wrong:
-                    yield value
-                return
+                return value if right else None
+
+    def _with_nested(self, path: Path, fields: dict[str, Any], find: Find) -> bool:
+        """Put values in the place of the entries of lists; tells whether all is well with them."""
+        for name in self.nested.keys() & fields.keys():
+            entries = fields[name]
+            if not isinstance(entries, list):
+                find((*path, name), f"expected a list, got {entries!r}")
+                return False
+            fields[name] = list(self._made_nested((*path, name), entries, find))
+            if len(fields[name]) != len(entries):
+                return False
+        return True
 
     def _made_nested(self, path: Path, entries: list[Any], find: Find) -> Iterator[Any]:
         shape = self.nested[str(path[-1])]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from attrs import define, field
 
 from .. import rtnl
 from .._core.errors import DesiredStateError
-from .entries import Shape
+from .entries import Find, Shape
 from .host import Part
-from .problems import Path
+from .problems import Path, dotted
 from .reading import Reading, clipped, closest
 
 __all__ = ["read_network"]
@@ -113,8 +113,9 @@ class _Network:
             self.reading.find(path, message, table, other=first)
         self.desired.setdefault(resource, []).append(made)
 
-    def _finder(self, table: int) -> Callable[[Path, str], None]:
-        def find(path: Path, message: str) -> None:
-            self.reading.find(path, clipped(message), table)
+    def _finder(self, table: int) -> Find:
+        def find(path: Path, message: str, lacking: str = "") -> None:
+            key = dotted((*path, lacking)[table:]) if lacking else ""
+            self.reading.find(path, clipped(message), table, key=key)
 
         return find

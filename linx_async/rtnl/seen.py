@@ -41,9 +41,9 @@ class SeenRoutes:
     def __init__(
         self, streams: Mapping[int, Stream], names: Names, protocol: int | None = None
     ) -> None:
-        self.streams = dict(streams)
-        self.names = names
-        self.protocol = protocol
+        self.streams: dict[int, Stream] = dict(streams)
+        self.names: Names = names
+        self.protocol: int | None = protocol
         self._verdict: _Verdict | None = None
 
     @classmethod

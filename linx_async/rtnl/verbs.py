@@ -41,7 +41,8 @@ async def reconcile(
         SourceError: The pass could not run.
     """
     source = Source(scope, protocol=protocol, on_conflict=on_conflict)
-    return await reconcile_source(source, desired, last_applied=last_applied, store=store)
+    wanted = Desired.of(desired)
+    return await reconcile_source(source, wanted, last_applied=last_applied, store=store)
 
 
 async def observe(*, scope: Scope = None, protocol: int = PROTOCOL) -> Observed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -20,7 +21,7 @@ from linx_async.rtnl import DesiredLike, Observed, RtnlOp
 from linx_async.testing.namespaces import Namespaces, can_make_links, throwaway
 from tests.kernel.sysctls import Reports
 
-__all__ = ["MAC", "Net", "net", "other"]
+__all__ = ["MAC", "Net", "has_pyroute2", "net", "other", "settles"]
 
 MAC = "02:00:00:00:00:01"
 
@@ -33,6 +34,10 @@ address add fd00::1/64 dev one nodad
 """
 
 T = TypeVar("T")
+
+has_pyroute2 = pytest.mark.skipif(
+    importlib.util.find_spec("pyroute2") is None, reason="pyroute2 is not installed"
+)
 
 
 class Net:

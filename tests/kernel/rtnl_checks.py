@@ -189,8 +189,9 @@ class Passed:
         """The links that we deleted, and those that the kernel deletes with them."""
         links = self.before.links
         gone = {op.observed.name for op in self._tried if isinstance(op, DeleteLink)}
+        taken = {each.name for each in self.desired.links if each.kind and self.replace}
         for name in gone:
-            assert self._is_ours(links[name])
+            assert self._is_ours(links[name]) or name in taken
         for _ in links:
             numbers = {links[name].index for name in gone}
             gone |= {name for name, each in links.items() if each.parent in numbers}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib.util
 import socket
 import struct
 import sys
@@ -36,7 +35,7 @@ from linx_async.rtnl.codec import address as address_codec
 from linx_async.rtnl.codec.route_encode import dump_request, encode
 from linx_async.rtnl.codec.wire import Type
 from linx_async.testing.namespaces import Namespaces, throwaway
-from tests.kernel.netbox import MAC, Net, net, other, settles
+from tests.kernel.netbox import MAC, Net, has_pyroute2, net, other, settles
 from tests.kernel.sysctls import PATIENCE, running, until
 
 __all__ = ["net", "other"]
@@ -282,11 +281,6 @@ async def main():
 asyncio.run(main())
 """
 TYPO = "import pyroute2; pyroute2.IPRoute(netns='typo').close()"
-
-
-has_pyroute2 = pytest.mark.skipif(
-    importlib.util.find_spec("pyroute2") is None, reason="pyroute2 is not installed"
-)
 
 
 @has_pyroute2

@@ -13,7 +13,7 @@ import pytest
 
 from linx_async import FileStore, MemoryStore, Outcome, Ownership, reconcile, rtnl
 from linx_async.rtnl import AddLink, Desired, Link, RtnlOp
-from tests.kernel.netbox import MAC, Net, net, other, settles
+from tests.kernel.netbox import MAC, Net, has_pyroute2, net, other, settles
 from tests.kernel.sysctls import named_namespace, running, until
 
 __all__ = ["net", "other"]
@@ -195,6 +195,7 @@ async def test_a_foreign_link_of_another_kind_is_a_conflict_and_left_alone(net: 
     assert (await link(net, "br0"))["mtu"] == 1500
 
 
+@has_pyroute2
 async def test_a_foreign_link_with_other_parameters_is_a_conflict_until_it_is_taken_over(
     net: Net,
 ) -> None:
@@ -261,6 +262,7 @@ async def test_a_kind_that_the_kernel_cannot_make_is_a_failed_op_that_says_so(ne
     assert report.last_applied.keys() == {"link br0"}
 
 
+@has_pyroute2
 async def test_a_parameter_that_drifted_is_set_again(net: Net) -> None:
     declared = Link("br0", "bridge", up=True, parameters={"forward_delay": 500})
     loop = net.loop({"links": [declared]})

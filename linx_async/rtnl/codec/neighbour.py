@@ -127,7 +127,9 @@ def encode(x: Neighbour, indices: Indices, protocol: int) -> bytes:
         NoInterface: Its interface is not there.
     """
     flags = x.flags & _GIVEN | _PROXY * x.proxy | _ROUTER * x.router
-    number = STATES.get(x.state)
+    # Only permanent proxies outlast the loss of the carrier, although none shows its state
+    # (pneigh_ifdown() in net/core/neighbour.c).
+    number = STATES.get("permanent" if x.proxy else x.state)
     parts = _identity(x, indices, int(x.state, 16) if number is None else number, flags & 0xFF)
     if x.lladdr is not None:
         parts.append(pack_attribute(_LLADDR, bytes.fromhex(x.lladdr.replace(":", ""))))

@@ -81,6 +81,9 @@ class Checked:
         def __attrs_init__(self, *fields: Any) -> None: ...
 
 
+CheckedT = TypeVar("CheckedT", bound=Checked)
+
+
 def wrong(what: str, message: str) -> DesiredStateError:
     """An error about a field, which it names."""
     return DesiredStateError(f"{what}: {message}")
@@ -282,9 +285,8 @@ def to_protocol(value: Any, what: str) -> int:
     return between(value, what, 0, U8)
 
 
-def unchecked(kind: type[T], *fields: Any) -> T:
+def unchecked(kind: type[CheckedT], *fields: Any) -> CheckedT:
     """A value made of fields that the kernel gave, all of them in their order, as they are."""
-    made: Any = object.__new__(kind)
+    made = object.__new__(kind)
     made.__attrs_init__(*fields)
-    value: T = made
-    return value
+    return made

@@ -11,8 +11,8 @@ from attrs import frozen
 from .checks import (
     IP,
     SCOPES,
-    U32,
     U8,
+    U32,
     Checked,
     IPLike,
     Network,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from ..._core.errors import DesiredStateError
 from .checks import Network
@@ -98,7 +98,7 @@ class RouteTable(Collection[Route]):
             return NotImplemented
         return _without_empty(self.groups) == _without_empty(other.groups)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         return f"<RouteTable of {len(self)} routes>"

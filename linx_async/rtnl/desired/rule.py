@@ -7,8 +7,8 @@ from typing import Any, Final, TypeAlias
 from attrs import field, frozen
 
 from .checks import (
-    U32,
     U8,
+    U32,
     Checked,
     Network,
     NetworkLike,
