@@ -209,6 +209,17 @@ async def test_a_foreign_link_with_other_parameters_is_a_conflict_until_it_is_ta
     assert not await net.has("link show br0")
 
 
+async def test_a_foreign_link_of_another_kind_gives_way_when_it_is_taken_over(net: Net) -> None:
+    await net.ip("link add br0 type ifb")
+    await net.reconcile(BRIDGE)
+    taken = await net.reconcile(BRIDGE, on_conflict="replace")
+    assert (await link(net, "br0"))["linkinfo"]["info_kind"] == "bridge"
+    again = await net.converges(BRIDGE, last_applied=taken.last_applied)
+    assert again.applied == ()
+    await net.converges({}, last_applied=again.last_applied)
+    assert not await net.has("link show br0")
+
+
 async def test_a_foreign_link_by_the_name_of_one_of_ours_that_went_is_not_deleted(
     net: Net,
 ) -> None:
@@ -249,6 +260,31 @@ async def test_links_are_made_upon_each_other_whatever_their_order(net: Net) -> 
     assert report.last_applied.keys() == {"link v0", "link br1", "link br0"}
     await net.converges({}, last_applied=report.last_applied)
     assert {each["ifname"] for each in await net.shown("link show")} == {"lo", "one", "two"}
+
+
+async def test_both_ends_of_a_veth_may_be_declared_as_such(net: Net) -> None:
+    ends = [Link("v0", "veth", peer="v1", up=True), Link("v1", "veth", peer="v0", up=True)]
+    made = await net.converges({"links": ends})
+    await net.converges({}, last_applied=made.last_applied)
+    assert not await net.has("link show v0")
+
+
+async def test_a_bridge_of_ours_goes_and_its_foreign_ports_stay(net: Net) -> None:
+    made = await net.converges(BRIDGE)
+    await net.ip("link set one master br0")
+    await net.converges({}, last_applied=made.last_applied)
+    assert "master" not in await link(net, "one")
+
+
+async def test_an_interface_is_set_down_and_what_needs_it_waits(net: Net) -> None:
+    desired = {
+        "links": [Link("one", up=False)],
+        "routes": [("192.0.2.0/24", "10.0.0.2", "one")],
+    }
+    report = await net.reconcile(desired)
+    assert [str(op) for op in report.applied] == ["set link one: up no"]
+    assert "one is down" in report.waiting[0].reason
+    assert report.failed == ()
 
 
 async def test_a_kind_that_the_kernel_cannot_make_is_a_failed_op_that_says_so(net: Net) -> None:

@@ -106,13 +106,14 @@ async def test_what_somebody_does_is_undone(
 
 
 async def test_a_link_that_goes_down_is_noticed_every_time(net: Net) -> None:
-    async with running(net.loop({"routes": [ROUTE]})) as reports:
+    desired = {"routes": [(*ROUTE, "one")]}
+    async with running(net.loop(desired)) as reports:
         for _ in range(10):
             await net.ip("link set one down")
             report = await until(reports, lambda report: bool(report.waiting))
             assert [waiting.key for waiting in report.waiting] == ["route 10.1.0.0/16"]
             await net.ip("link set one up")
-            await heals(net, reports, {"routes": [ROUTE]})
+            await heals(net, reports, desired)
 
 
 async def test_a_link_of_ours_that_is_deleted_is_made_again_with_all_it_carries(net: Net) -> None:
@@ -164,7 +165,7 @@ async def test_the_end_of_duplicate_detection_is_a_hint(net: Net) -> None:
     await net.write("net.ipv6.neigh.one.retrans_time_ms", "200")
     desired = {
         "addresses": [("one", "fd00::2", 64)],
-        "routes": [{"destination": "fd01::/64", "via": "fd00::9", "source": "fd00::2"}],
+        "routes": [{"destination": "fd01::/64", "gateway": "fd00::9", "source": "fd00::2"}],
     }
     async with running(net.loop(desired)) as reports:
         await heals(net, reports, desired)
@@ -204,7 +205,7 @@ async def test_what_is_refused_delays_nothing_else(net: Net) -> None:
     refused = ("10.3.0.0/16", "192.0.2.1")  # there is no way to that gateway
     loop = net.loop({"addresses": [ADDRESS], "routes": [refused]})
     async with running(loop) as reports:
-        for _ in range(6):
+        for _ in range(3):
             assert loop.last_report is not None
             assert [failure.key for failure in loop.last_report.failed] == ["route 10.3.0.0/16"]
             await until(reports, lambda report: report.trigger is Trigger.RETRY)
@@ -234,8 +235,8 @@ async def test_our_own_writes_cause_one_quiet_pass(net: Net) -> None:
 
 async def batches(net: Net, lines: list[str]) -> None:
     """Few at a time, as a small receive buffer can take them."""
-    for start in range(0, len(lines), 100):
-        part = "\n".join(lines[start : start + 100])
+    for start in range(0, len(lines), 200):
+        part = "\n".join(lines[start : start + 200])
         await anyio.to_thread.run_sync(partial(net.prepare, part))
 
 

@@ -210,3 +210,59 @@ async def test_what_is_told_is_what_an_observation_has(net: Net) -> None:
     ours = [each for each in things if getattr(each, "protocol", None) == rtnl.PROTOCOL]
     assert len(ours) == 4
     assert all(each in values for each in ours)
+
+
+@pytest.mark.parametrize(
+    ("before", "command", "told", "silent"),
+    [
+        (
+            ["route add 10.1.0.0/16 via 10.0.0.9", "-6 route add fd01::/64 via fd00::9"],
+            "link set one down",
+            "[route] Deleted fd01::/64",
+            "[route] Deleted 10.1.0.0/16",
+        ),
+        (
+            ["nexthop add id 7 via 10.0.0.9 dev one"],
+            "link set one down",
+            "[link] 3: one: down",
+            "[nexthop]",
+        ),
+        (
+            ["neighbour add proxy 10.0.0.6 dev one"],
+            "link set one down",
+            "[link] 3: one: down",
+            "[neighbour] Deleted proxy",
+        ),
+        (
+            ["route add 10.1.0.0/16 via 10.0.0.9"],
+            "address del 10.0.0.1/24 dev one",
+            "[address] Deleted 10.0.0.1/24",
+            "[route] Deleted 10.1.0.0/16",
+        ),
+        (
+            ["nexthop add id 7 via 10.0.0.9 dev one", "route add 10.1.0.0/16 nhid 7"],
+            "nexthop del id 7",
+            "[nexthop] Deleted 7",
+            "[route] Deleted 10.1.0.0/16",
+        ),
+        (
+            ["nexthop add id 7 via fd00::9 dev one", "-6 route add fd01::/64 nhid 7"],
+            "nexthop del id 7",
+            "[route] Deleted fd01::/64",
+            "[route] Deleted 10.",
+        ),
+        ([], "neighbour add proxy 10.0.0.6 dev one", "[rule] 7", "[neighbour] proxy"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+async def test_what_the_kernel_does_without_a_word(
+    net: Net, before: list[str], command: str, told: str, silent: str
+) -> None:
+    await net.ip(*before)
+    async with rtnl.monitor(scope=net.scope) as announcements:
+        await net.ip(command, "rule add priority 7 table 100")
+        found = await lines(announcements, "[rule] 7")
+    assert [line for line in found if line.startswith(told)]
+    assert not [line for line in found if line.startswith(silent)]
+    assert await net.shown("route show 10.1.0.0/16") == []
+    assert await net.shown("neighbour show proxy dev one") == [] or not before

@@ -32,6 +32,7 @@ class Thing:
         entry: What is desired.
         shown: What `ip` shows it with.
         same: How `ip` makes the same.
+        delete: How `ip` deletes it.
         other: How `ip` makes another under the same key; empty where there is no such thing.
         says: What a conflict with that says.
     """
@@ -40,6 +41,7 @@ class Thing:
     entry: Any
     shown: str
     same: str
+    delete: str
     other: str = ""
     says: str = ""
 
@@ -54,6 +56,7 @@ THINGS = {
         Route("192.0.2.0/24", "10.0.0.2", "one"),
         "route show 192.0.2.0/24",
         "route add 192.0.2.0/24 via 10.0.0.2 dev one proto static",
+        "route del 192.0.2.0/24",
         "route add 192.0.2.0/24 via 10.0.0.3 dev one proto static",
         r"protocol 4 has .*192\.0\.2\.0/24.*10\.0\.0\.3",
     ),
@@ -62,6 +65,7 @@ THINGS = {
         Route("2001:db8::/64", "fd00::2", "one"),
         "-6 route show 2001:db8::/64",
         "route add 2001:db8::/64 via fd00::2 dev one proto static",
+        "route del 2001:db8::/64",
         "route add 2001:db8::/64 via fd00::3 dev one proto static",
         r"protocol 4 has .*2001:db8::/64.*fd00::3",
     ),
@@ -70,6 +74,7 @@ THINGS = {
         Address("one", "10.1.0.1/24"),
         "address show one to 10.1.0.1",
         "address add 10.1.0.1/24 dev one",
+        "address del 10.1.0.1/24 dev one",
         "address add 10.1.0.1/24 dev one label one:other",
         r"protocol 0 has 10\.1\.0\.1/24 on one there, with another label",
     ),
@@ -78,6 +83,7 @@ THINGS = {
         Address("one", "fd01::1/64", nodad=True),
         "address show one to fd01::1",
         "address add fd01::1/64 dev one nodad",
+        "address del fd01::1 dev one",
         "address add fd01::1/96 dev one nodad",
         r"protocol 0 has fd01::1/96 on one there, with another network",
     ),
@@ -86,6 +92,7 @@ THINGS = {
         Neighbour("one", "10.0.0.9", MAC),
         "neighbour show 10.0.0.9",
         f"neighbour add 10.0.0.9 lladdr {MAC} dev one protocol static",
+        "neighbour del 10.0.0.9 dev one",
         f"neighbour add 10.0.0.9 lladdr {OTHER_MAC} dev one protocol static",
         f"protocol 4 has 10.0.0.9 lladdr {OTHER_MAC} on one permanent there",
     ),
@@ -94,6 +101,7 @@ THINGS = {
         Nexthop(5, "10.0.0.2", "one"),
         "nexthop show id 5",
         "nexthop add id 5 via 10.0.0.2 dev one proto static",
+        "nexthop del id 5",
         "nexthop add id 5 via 10.0.0.3 dev one proto static",
         r"protocol 4 has nexthop 5 via 10\.0\.0\.3 dev one there",
     ),
@@ -102,6 +110,7 @@ THINGS = {
         Neighbour("one", "fd00::9", proxy=True),
         "-6 neighbour show proxy",
         "neighbour add proxy fd00::9 dev one protocol static",
+        "neighbour del proxy fd00::9 dev one",
         "neighbour add proxy fd00::9 dev one router protocol static",
         r"protocol 4 has proxy fd00::9 on one there",
     ),
@@ -110,6 +119,7 @@ THINGS = {
         Rule(1000, 100, source="10.9.0.0/24"),
         "rule show from 10.9.0.0/24",
         "rule add from 10.9.0.0/24 lookup 100 priority 1000 protocol static",
+        "rule del from 10.9.0.0/24",
     ),
 }
 
@@ -170,6 +180,40 @@ async def test_what_is_equal_but_somebody_elses_is_converged_and_never_deleted(
     report = await net.converges({}, last_applied=report.last_applied)
     assert report.applied == ()
     assert await net.shown(thing.shown) == before
+
+
+@each_thing
+async def test_a_loop_puts_back_what_somebody_deletes(net: Net, thing: Thing) -> None:
+    async with running(net.loop(thing.desired)) as reports:
+        await net.ip(thing.delete)
+        await settles(reports, lambda: net.has(thing.shown))
+
+
+@each_thing
+async def test_a_loop_puts_back_what_a_link_that_goes_down_takes_along(
+    net: Net, thing: Thing
+) -> None:
+    async with running(net.loop(thing.desired)) as reports:
+        await net.ip("link set one down", "link set one up", "address replace fd00::1/64 dev one")
+        await settles(reports, lambda: net.has(thing.shown))
+
+
+@each_rival
+async def test_a_loop_takes_the_place_that_somebody_else_leaves(net: Net, thing: Thing) -> None:
+    await net.ip(thing.other)
+    async with running(net.loop(thing.desired)) as reports:
+        await net.ip(thing.delete.replace("fd01::1 ", "fd01::1/96 "))
+        await settles(reports, lambda: net.has(thing.shown))
+
+
+@each_rival
+async def test_what_of_ours_somebody_else_takes_over_is_a_conflict(net: Net, thing: Thing) -> None:
+    async with running(net.loop(thing.desired)) as reports:
+        await net.ip(thing.delete, thing.other)
+        before = await net.shown(thing.shown)
+        report = await until(reports, lambda report: bool(report.conflicts))
+        assert [each.key for each in report.conflicts] == [thing.entry.key]
+        assert await net.shown(thing.shown) == before
 
 
 @each_thing
@@ -350,6 +394,35 @@ async def test_our_own_secondaries_come_back(net: Net) -> None:
     assert not await net.has("address show one to 10.1.0.1")
     assert await net.has("address show one to 10.1.0.2")
     assert await net.has("address show one to 10.1.0.3")
+
+
+@pytest.mark.parametrize("replace", ["report", "replace"])
+async def test_an_address_is_not_made_anew_where_foreign_secondaries_would_go(
+    net: Net, replace: str
+) -> None:
+    await net.ip("address add 10.1.0.1/24 label one:x dev one", "address add 10.1.0.2/24 dev one")
+    report = await net.reconcile({"addresses": [("one", "10.1.0.1", 24)]}, on_conflict=replace)
+    assert [each.key for each in report.conflicts] == ["address 10.1.0.1/24 on one"]
+    assert await net.has("address show one to 10.1.0.2")
+
+
+async def test_an_address_of_ours_is_not_made_anew_where_foreign_secondaries_would_go(
+    net: Net,
+) -> None:
+    await net.converges({"addresses": [("one", "10.1.0.1", 24)]})
+    await net.ip("address add 10.1.0.2/24 dev one")
+    relabelled = {"addresses": [Address("one", "10.1.0.1/24", label="one:x")]}
+    report = await net.reconcile(relabelled)
+    (conflict,) = report.conflicts
+    assert "10.1.0.2/24 on one" in conflict.reason
+    assert await net.has("address show one to 10.1.0.2")
+
+
+async def test_our_own_secondaries_survive_a_primary_that_is_made_anew(net: Net) -> None:
+    second = Address("one", "10.1.0.2/24")
+    await net.converges({"addresses": [Address("one", "10.1.0.1/24"), second]})
+    await net.converges({"addresses": [Address("one", "10.1.0.1/24", label="one:x"), second]})
+    assert await net.has("address show one to 10.1.0.2")
 
 
 @pytest.mark.parametrize("how", ["append", "prepend"])

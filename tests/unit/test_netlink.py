@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from linx_async._kernel.exchange import Exchange, Refusal
+from linx_async._kernel.exchange import Exchange, RawDump, Refusal, Transaction
 from linx_async._kernel.netlink import (
     Control,
     Flag,
@@ -220,3 +220,162 @@ def test_a_late_answer_to_another_request_is_never_taken_for_this_ones() -> None
 def test_what_comes_behind_the_end_is_not_part_of_the_answer() -> None:
     answered = exchange(done() + reply(NEWLINK, b"x"), reply(NEWLINK, b"y"))
     assert answered.messages == []
+
+
+# A dump that is not looked at
+
+
+def raw_dump(*datagrams: bytes) -> RawDump:
+    dump = RawDump(SEQ, PORT)
+    for datagram in datagrams:
+        dump.feed(datagram)
+    return dump
+
+
+def part(payload: bytes, *, seq: int = SEQ, pid: int = PORT) -> bytes:
+    return reply(NEWLINK, payload, flags=Flag.MULTI, seq=seq, pid=pid)
+
+
+def test_a_raw_dump_is_its_datagrams_as_they_came_without_its_end() -> None:
+    first, second = part(b"a") + part(b"bb"), part(b"ccc")
+    dump = raw_dump(first, second, done())
+    assert not dump.done
+    dump.pause()
+    assert dump.done
+    assert dump.datagrams == [first, second]
+    assert dump.refusal is None
+
+
+def test_the_end_of_a_raw_dump_may_come_behind_its_last_messages() -> None:
+    dump = raw_dump(part(b"a"), part(b"bbbbb") + done())
+    dump.pause()
+    assert dump.done
+    assert dump.datagrams == [part(b"a"), part(b"bbbbb")]
+
+
+def test_a_raw_dump_is_not_at_its_end_as_long_as_more_can_come() -> None:
+    dump = raw_dump()
+    dump.pause()
+    assert not dump.done
+    dump.feed(part(b"a"))
+    dump.pause()
+    assert not dump.done
+    dump.feed(done())
+    dump.pause()
+    assert (dump.done, dump.datagrams) == (True, [part(b"a")])
+
+
+def test_a_raw_dump_of_a_table_that_does_not_exist_is_empty() -> None:
+    dump = raw_dump(done(-errno.ENOENT))
+    dump.pause()
+    assert (dump.done, dump.datagrams, dump.refusal) == (True, [], None)
+
+
+def test_a_raw_dump_that_is_refused_says_so_in_the_kernels_words() -> None:
+    flags = Flag.CAPPED | Flag.ACK_TLVS
+    at_once = raw_dump(error(errno.EINVAL, flags=flags, tail=pack_text(1, "bad filter")))
+    at_once.pause()
+    assert (at_once.done, at_once.datagrams) == (True, [])
+    assert at_once.refusal == Refusal(errno.EINVAL, "bad filter")
+    halfway = raw_dump(part(b"a"), done(-errno.EMSGSIZE))
+    halfway.pause()
+    assert halfway.refusal == Refusal(errno.EMSGSIZE)
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [part(b"late", seq=SEQ - 1), part(b"another's", pid=PORT + 1), part(b"told", seq=0, pid=0), b""],
+)
+def test_answers_of_others_are_no_part_of_a_raw_dump(foreign: bytes) -> None:
+    dump = raw_dump(foreign, part(b"a"), foreign, done(), foreign)
+    dump.pause()
+    assert (dump.done, dump.datagrams) == (True, [part(b"a")])
+
+
+def test_the_end_of_anothers_dump_is_not_the_end_of_a_raw_dump() -> None:
+    other = reply(Control.DONE, bytes(4), flags=Flag.MULTI, seq=SEQ - 1)
+    dump = raw_dump(part(b"a"), other)
+    dump.pause()
+    assert not dump.done
+
+
+@pytest.mark.parametrize("datagram", [b"\x10", part(b"a")[:15]])
+def test_a_datagram_too_short_for_a_header_is_malformed(datagram: bytes) -> None:
+    with pytest.raises(NetlinkDecodeError, match="cut short"):
+        raw_dump(datagram)
+
+
+@pytest.mark.parametrize("length", [0, 15, 0xFFFFFFFF])
+def test_a_raw_dump_whose_end_lies_about_its_length_is_malformed(length: int) -> None:
+    lie = struct.pack("=I", length) + done()[4:]
+    dump = raw_dump(part(b"a"), part(b"b") + lie)
+    with pytest.raises(NetlinkDecodeError, match="does not fit"):
+        dump.pause()
+
+
+# Many changes at once
+
+
+LAST = 9
+SEQS = range(SEQ, LAST + 1)
+
+
+def refusal_of(seq: int, number: int, *words: str) -> bytes:
+    echoed = struct.pack("=IHHII", 16, NEWLINK, 0, seq, 0)
+    flags = Flag.CAPPED | (Flag.ACK_TLVS if words else 0)
+    said = b"".join(pack_text(1, text) for text in words)
+    return reply(Control.ERROR, struct.pack("=i", -number) + echoed + said, flags=flags, seq=seq)
+
+
+def transaction(*datagrams: bytes) -> Transaction:
+    answer = Transaction(SEQS, PORT)
+    for datagram in datagrams:
+        answer.feed(datagram)
+        answer.pause()
+    return answer
+
+
+def test_the_ack_of_the_last_change_ends_the_answer_and_silence_is_consent() -> None:
+    answer = transaction(refusal_of(LAST, 0))
+    assert answer.done
+    assert answer.refusals == [None, None, None]
+
+
+def test_each_refusal_goes_to_the_change_whose_sequence_number_it_has() -> None:
+    answer = transaction(refusal_of(8, errno.EEXIST, "it is there"))
+    assert not answer.done
+    answer.feed(refusal_of(LAST, 0))
+    assert answer.done
+    assert answer.refusals == [None, Refusal(errno.EEXIST, "it is there"), None]
+
+
+def test_several_refusals_may_come_in_one_datagram_the_last_ones_among_them() -> None:
+    answer = transaction(
+        refusal_of(7, errno.EPERM) + refusal_of(8, errno.EINVAL) + refusal_of(LAST, errno.ESRCH)
+    )
+    assert answer.done
+    assert answer.refusals == [Refusal(errno.EPERM), Refusal(errno.EINVAL), Refusal(errno.ESRCH)]
+
+
+def test_answers_of_others_are_not_taken_for_refusals_of_changes() -> None:
+    answer = transaction(
+        refusal_of(SEQ - 1, errno.EPERM),
+        refusal_of(LAST + 1, errno.EPERM),
+        reply(Control.ERROR, struct.pack("=i", -1) + bytes(16), seq=LAST, pid=PORT + 1),
+        reply(NEWLINK, b"a notification", seq=LAST),
+        reply(NEWLINK, b"told", seq=0, pid=0),
+        b"",
+    )
+    assert not answer.done
+    assert answer.refusals == [None, None, None]
+
+
+@pytest.mark.parametrize("datagram", [refusal_of(8, 1)[:-1], refusal_of(8, 1) + b"\x10"])
+def test_an_answer_that_is_malformed_is_no_answer(datagram: bytes) -> None:
+    with pytest.raises(NetlinkDecodeError):
+        transaction(datagram)
+
+
+def test_a_refusal_of_a_change_without_a_number_is_malformed() -> None:
+    with pytest.raises(NetlinkDecodeError, match="number"):
+        transaction(reply(Control.ERROR, b"\xff", seq=8))

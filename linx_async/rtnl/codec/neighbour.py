@@ -107,7 +107,7 @@ def decode(payload: bytes, names: Names) -> Neighbour:
         _lladdr(found.get(_LLADDR)),
         flags & _PROXY != 0,
         flags & _ROUTER != 0,
-        _STATE_NAMES.get(state) or f"{state:#x}",
+        "none" if flags & _PROXY else _STATE_NAMES.get(state) or f"{state:#x}",
         u8(found[_PROTOCOL]) if _PROTOCOL in found else 0,
         flags,
         unknown,

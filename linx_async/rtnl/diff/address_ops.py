@@ -16,7 +16,7 @@ from ..desired.checks import IP, Network
 from ..ops import AddAddress, DeleteAddress, ReplaceAddress, RtnlOp
 from .draft import Draft, Ground
 
-__all__ = ["addresses", "draft_addresses", "is_tentative"]
+__all__ = ["Whose", "addresses", "draft_addresses", "is_tentative", "network"]
 
 # IFA_F_*, include/uapi/linux/if_addr.h
 _SECONDARY = 0x01
@@ -221,14 +221,15 @@ def _secondaries(primary: Address, observed: Iterable[Address]) -> list[Address]
     return [
         other
         for other in observed
-        if other.flags & _SECONDARY and _network(other) == _network(primary)
+        if other.flags & _SECONDARY and network(other) == network(primary)
     ]
 
 
 def _shares_network(address: Address, others: Iterable[Address]) -> bool:
-    return address.family == 4 and any(_network(other) == _network(address) for other in others)
+    return address.family == 4 and any(network(other) == network(address) for other in others)
 
 
-def _network(address: Address) -> tuple[str, Network]:
+def network(address: Address) -> tuple[str, Network]:
+    """The interface, and the network that the kernel makes a route to."""
     base: IP = address.address if address.peer is None else address.peer
     return address.interface, ip_interface((base, address.prefix_length)).network

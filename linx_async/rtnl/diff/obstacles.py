@@ -1,0 +1,94 @@
+"""Why a route cannot be had yet, beyond the interfaces that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from ..desired import Address, Nexthop
+from ..desired.checks import IP, Network
+from ..desired.desired import Desired
+from ..desired.forwarding import Forwarding
+from ..observed import Observed
+from .address_ops import is_tentative, network
+from .draft import Draft, Ground
+
+__all__ = ["Obstacles"]
+
+
+class Obstacles:
+    """What stands in the way of routes.
+
+    Args:
+        wanted: The desired state.
+        observed: What there is.
+        ground: The interfaces.
+        addresses: The plan of the addresses.
+        nexthops: The plan of the nexthops.
+    """
+
+    def __init__(
+        self, wanted: Desired, observed: Observed, ground: Ground, addresses: Draft, nexthops: Draft
+    ) -> None:
+        self._nexthops = _numbers(wanted.nexthops) | _numbers(observed.nexthops)
+        self._stuck = {each.key: f"{each.key} waits" for each in nexthops.waiting}
+        self._stuck |= {each.key: f"{each.key} is another's" for each in nexthops.conflicts}
+        self._tentative = _tentative(observed.addresses, wanted.addresses)
+        self._usable, self._unusable = _networks(wanted, observed, ground, addresses)
+
+    def __call__(self, forwarding: Forwarding) -> str:
+        """Why a route that does this has to wait; empty where it need not."""
+        number = forwarding.nexthop_id
+        if number and number not in self._nexthops:
+            return f"the nexthop {number} is not there"
+        if number and (stuck := self._stuck.get(f"nexthop {number}")):
+            return stuck
+        if forwarding.source and (reason := self._tentative.get(str(forwarding.source))):
+            return reason
+        ways = [(forwarding.gateway, forwarding.interface)]
+        ways += [(hop.gateway, hop.interface) for hop in forwarding.nexthops]
+        return next(filter(None, (self._behind(*way) for way in ways)), "")
+
+    def _behind(self, gateway: IP | None, interface: str | None) -> str:
+        """Why a gateway that is found by its network alone cannot be reached yet."""
+        if gateway is None or interface is not None or not self._unusable:
+            return ""
+        if any(gateway in network for network in self._usable):
+            return ""
+        found = (reason for network, reason in self._unusable.items() if gateway in network)
+        return next(found, "")
+
+
+def _networks(
+    wanted: Desired, observed: Observed, ground: Ground, addresses: Draft
+) -> tuple[set[Network], dict[Network, str]]:
+    """The networks that addresses lead to, and why some do not yet."""
+    waiting = {each.key: each.reason for each in addresses.waiting}
+    usable: set[Network] = set()
+    unusable: dict[Network, str] = {}
+    for address in (*wanted.addresses, *observed.addresses):
+        _, reached = network(address)
+        reason = waiting.get(address.key, "") or ground.down(address.interface)
+        if reason and not is_tentative(address):
+            unusable.setdefault(reached, reason)
+        else:
+            usable.add(reached)
+    return usable, unusable
+
+
+def _numbers(nexthops: Collection[Nexthop]) -> set[int]:
+    return {nexthop.id for nexthop in nexthops}
+
+
+def _tentative(observed: Collection[Address], wanted: Collection[Address]) -> Mapping[str, str]:
+    """Why an address cannot be a route's source yet, by address."""
+    usable = {str(each.address) for each in observed if not is_tentative(each)}
+    waiting = {
+        str(each.address): f"duplicate address detection of {each.address} is not over yet"
+        for each in observed
+        if is_tentative(each)
+    }
+    for each in wanted:
+        text = str(each.address)
+        if each.family == 6 and not each.nodad and text not in usable:
+            waiting.setdefault(text, f"{text} is not there yet")
+    return {text: reason for text, reason in waiting.items() if text not in usable}
