@@ -101,7 +101,7 @@ def neighbour(payload: bytes, names: Mapping[int, str]) -> dict[str, Any]:
         "lladdr": hardware_address(message.get_attr("NDA_LLADDR")),
         "proxy": bool(flags & 0x08),
         "router": bool(flags & 0x80),
-        "state": STATES.get(state, hex(state)),
+        "state": "none" if flags & 0x08 else STATES.get(state, hex(state)),
         "protocol": message.get_attr("NDA_PROTOCOL", 0),
         "flags": flags | message.get_attr("NDA_FLAGS_EXT", 0) << 8,
         "unknown": unknown(payload, 12, {1, 2, 3, 4, 12, 15}),

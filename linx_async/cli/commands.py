@@ -72,8 +72,8 @@ def plan(file: str, revert_on_release: bool, state_dir: str | None, as_json: boo
 def apply(file: str, revert_on_release: bool, state_dir: str | None, as_json: bool) -> int:
     """Make the kernel what FILE says: one pass over each of its tables.
 
-    All is tried, whatever fails. What linx has set before, and FILE does not say any more, is
-    let go. FILE may be - for standard input.
+    All is tried, whatever fails. What FILE does not say any more is let go where linx has set it,
+    and deleted where linx has made it. FILE may be - for standard input.
     """
     from .show import APPLY
 

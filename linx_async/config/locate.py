@@ -211,6 +211,7 @@ def _element(statement: Statement, inside: Path) -> int:
     return statement.start + found
 
 
+@lru_cache(64)
 def _elements(text: str, at: int) -> list[int]:
     """The offsets of the elements of the array that begins at an offset; none where none does."""
     starts: list[int] = []

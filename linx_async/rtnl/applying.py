@@ -191,7 +191,7 @@ class Encoder:
         if master is not None:
             changes["master"] = index_of(self.indices, master) if master else 0
         requests: list[Request] = []
-        if up is False:
+        if up is False or op.lowered:
             # First: a link that is up refuses some of the rest.
             requests.append((Type.NEWLINK, 0, link.encode_set(index, up=False)))
         if parameters:

@@ -25,6 +25,7 @@ QUIET_IP_BOUND = 3.0
 CHANGES_BOUND = 2.0
 FIRST_BOUND = 12.0
 LIMIT = "the filtered dump received, not looked at"
+OF_MAIN = "the same, filtered by table too"
 IP_SHOW = "ip route show table main proto 76"
 
 _SPARE = 0xF00000  # numbers of destinations that no set has
@@ -120,13 +121,15 @@ async def measure_plain(count: int, beside: int, rounds: int, backend: str) -> N
             rounds,
             {
                 LIMIT: took(client.receive),
+                OF_MAIN: took(lambda: client.receive(table=254)),
                 IP_SHOW: took(ip_show),
                 "quiet pass": passes.quiet,
                 "pass that finds 100 changes": churned.finds,
                 "pass after it, which finds them undone": churned.verifies,
             },
         )
-        slower(times, LIMIT, LIMIT)
+        for what in (LIMIT, OF_MAIN, IP_SHOW):
+            slower(times, what, LIMIT)
         slower(times, "quiet pass", LIMIT, QUIET_BOUND)
         faster(times, "quiet pass", IP_SHOW, "`ip route show`", QUIET_IP_BOUND)
         slower(times, "pass that finds 100 changes", LIMIT, CHANGES_BOUND)
@@ -214,7 +217,7 @@ async def measure_beside(client: Plain, table: RouteTable, beside: int, rounds: 
         passes = Passes(source, desired)
         disturber = Disturber(client, table, 30)
         await passes.quiet()
-        misses = "pass that misses a route for the first time"
+        misses = "pass that misses routes for the first time"
         churned = Churned(passes, disturber)
         times = dict(await by_turns(1, {misses: churned.finds}))
         await passes.quiet()

@@ -70,11 +70,11 @@ class Plain:
         self._sock = open_socket()
         self._sock.settimeout(60)
 
-    def receive(self, families: Iterable[int] = (4, 6), protocol: int = OURS) -> int:
-        """Receive the dump of one tag's routes; gives its bytes."""
+    def receive(self, *, table: int = 0) -> int:
+        """Receive the dumps of our routes, of one table or of all; gives their bytes."""
         size = 0
-        for family in families:
-            payload = dump_request(family, protocol=protocol)
+        for family in (4, 6):
+            payload = dump_request(family, table=table, protocol=OURS)
             flags = Flag.REQUEST | Flag.DUMP
             self._sock.send(pack_message(Type.GETROUTE, flags, _LAST, payload))
             while True:

@@ -273,7 +273,9 @@ class _Excuses:
             case Address():
                 return thing.interface in self._down
             case Neighbour():
-                return thing.interface in self._down | self._readdressed
+                return thing.interface in self._down | self._readdressed or (
+                    thing.family == 4 and self._is_bared(thing.interface)
+                )
             case Nexthop():
                 return self._excuse_nexthop(thing)
             case Route():
@@ -297,12 +299,17 @@ class _Excuses:
         touched = {each.interface for each in self._addresses}
         if route.protocol == KERNEL and names & (self._shaken | touched):
             return True
-        # With its last IPv4 address an interface loses all its routes (fib_inetaddr_event()).
-        return route.family == 4 and any(self._is_bared(str(name)) for name in names & touched)
+        return route.family == 4 and any(self._is_bared(str(name)) for name in names)
 
     def _is_bared(self, name: str) -> bool:
-        had = [each for each in self._before.addresses if each.interface == name]
-        return all(each in self._addresses for each in had if each.family == 4)
+        """Whether its last IPv4 address went, if only for a moment.
+
+        With it go all its IPv4 routes, neighbours and proxies (fib_disable_ip() in
+        net/ipv4/fib_frontend.c).
+        """
+        there = [each for each in self._before.addresses if each.interface == name]
+        had = [each for each in there if each.family == 4]
+        return bool(had) and all(each in self._addresses for each in had)
 
 
 def _beside(names: set[str], world: World) -> set[str]:

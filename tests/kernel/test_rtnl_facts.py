@@ -7,6 +7,7 @@ import socket
 import struct
 import sys
 from contextlib import closing
+from ipaddress import ip_address
 from typing import Any
 
 import anyio
@@ -42,7 +43,7 @@ __all__ = ["net", "other"]
 
 pytestmark = pytest.mark.anyio
 
-LINKS, IPV4_ADDRESSES, IPV4_ROUTES = 1, 5, 7  # RTNLGRP_*
+LINKS, NEIGHBOURS, IPV4_ADDRESSES, IPV4_ROUTES = 1, 3, 5, 7  # RTNLGRP_*
 IFNAME = 3  # IFLA_IFNAME
 EXCLUSIVE = int(Flag.CREATE | Flag.EXCL)
 ROUTE = ("192.0.2.0/24", "10.0.0.2", "one")
@@ -104,10 +105,7 @@ async def test_most_of_what_is_set_on_a_link_that_is_down_is_not_announced(net: 
 
 async def test_the_resync_finds_it(net: Net) -> None:
     desired = Desired(links=[Link("br0", "bridge", group=3)])
-    loop = Loop[DesiredLike, Observed, RtnlOp](
-        rtnl.Source(net.scope), desired, interval=0.05, debounce=0
-    )
-    async with running(loop) as reports:
+    async with running(eager(net, desired)) as reports:
         await net.ip("link set br0 group 7")
 
         async def is_back() -> bool:
@@ -115,6 +113,32 @@ async def test_the_resync_finds_it(net: Net) -> None:
             return bool(found["group"] == "3")
 
         await settles(reports, is_back)
+
+
+# Proxies
+
+
+PROXY = "neighbour add proxy fd00::9 dev one"
+
+
+async def test_a_proxy_is_not_announced(net: Net) -> None:
+    async with net.socket(NEIGHBOURS) as told:
+        await net.ip(PROXY, PROXY.replace("add", "del"))
+        await net.ip(f"neighbour add fd00::8 lladdr {MAC} dev one nud permanent")
+        (message,) = await told.receive()
+        assert ip_address("fd00::8").packed in message.payload
+
+
+async def test_but_the_resync_puts_it_back(net: Net) -> None:
+    desired = Desired(neighbours=[Neighbour("one", "fd00::9", proxy=True)])
+    async with running(eager(net, desired)) as reports:
+        await net.ip(PROXY.replace("add", "del"))
+        await settles(reports, lambda: net.has("-6 neighbour show proxy"))
+
+
+def eager(net: Net, desired: Desired) -> Loop[DesiredLike, Observed, RtnlOp]:
+    """A loop that looks without having been told."""
+    return Loop(rtnl.Source(net.scope), desired, interval=0.05, debounce=0)
 
 
 # Replace

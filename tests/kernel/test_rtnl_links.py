@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import errno
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from linx_async import FileStore, MemoryStore, Outcome, Ownership, reconcile, rtnl
+from linx_async import FileStore, MemoryStore, Outcome, Ownership, Record, reconcile, rtnl
 from linx_async.rtnl import AddLink, Desired, Link, RtnlOp
 from tests.kernel.netbox import MAC, Net, has_pyroute2, net, other, settles
 from tests.kernel.sysctls import named_namespace, running, until
@@ -396,19 +396,18 @@ class Watched(MemoryStore):
         self.seen: list[tuple[set[str], bool]] = []
 
     @asynccontextmanager
-    async def open(self, name: str, identity: str) -> Any:
+    async def open(self, name: str, identity: str) -> AsyncIterator[Record]:
         async with super().open(name, identity) as record:
             yield WatchedRecord(record, self)
 
 
 class WatchedRecord:
-    def __init__(self, record: Any, store: Watched) -> None:
+    def __init__(self, record: Record, store: Watched) -> None:
         self.record = record
         self.store = store
 
     async def load(self) -> Ownership:
-        found: Ownership = await self.record.load()
-        return found
+        return await self.record.load()
 
     async def save(self, ownership: Ownership) -> None:
         there = await self.store.net.has("link show br0")

@@ -90,6 +90,10 @@ async def heals(net: Net, reports: Reports, desired: DesiredLike) -> None:
         ),
         ({"links": [{"name": "one", "group": 7}]}, ["link set one group 8"]),
         ({"links": [{"name": "one", "address": MAC}]}, ["link set one address 02:00:00:00:00:09"]),
+        (
+            {"neighbours": [{"interface": "one", "address": "10.0.0.6", "proxy": True}]},
+            ["link set one down"],
+        ),
         (ALL, ["link set one down"]),
         (ALL, ["link set one down", "link set one up"]),
         (ALL, ["nexthop del id 7", "address del 10.0.0.1/24 dev one"]),

@@ -83,7 +83,7 @@ THINGS = {
         Address("one", "fd01::1/64", nodad=True),
         "address show one to fd01::1",
         "address add fd01::1/64 dev one nodad",
-        "address del fd01::1 dev one",
+        "address del fd01::1/64 dev one",
         "address add fd01::1/96 dev one nodad",
         r"protocol 0 has fd01::1/96 on one there, with another network",
     ),
@@ -124,6 +124,12 @@ THINGS = {
 }
 
 each_thing = pytest.mark.parametrize("thing", THINGS.values(), ids=THINGS)
+# The kernel announces no proxies.
+each_announced = pytest.mark.parametrize(
+    "thing",
+    [thing for name, thing in THINGS.items() if name != "proxy"],
+    ids=[name for name in THINGS if name != "proxy"],
+)
 each_rival = pytest.mark.parametrize(
     "thing",
     [thing for thing in THINGS.values() if thing.other],
@@ -182,14 +188,14 @@ async def test_what_is_equal_but_somebody_elses_is_converged_and_never_deleted(
     assert await net.shown(thing.shown) == before
 
 
-@each_thing
+@each_announced
 async def test_a_loop_puts_back_what_somebody_deletes(net: Net, thing: Thing) -> None:
     async with running(net.loop(thing.desired)) as reports:
         await net.ip(thing.delete)
         await settles(reports, lambda: net.has(thing.shown))
 
 
-@each_thing
+@each_announced
 async def test_a_loop_puts_back_what_a_link_that_goes_down_takes_along(
     net: Net, thing: Thing
 ) -> None:
@@ -198,22 +204,25 @@ async def test_a_loop_puts_back_what_a_link_that_goes_down_takes_along(
         await settles(reports, lambda: net.has(thing.shown))
 
 
-@each_rival
-async def test_a_loop_takes_the_place_that_somebody_else_leaves(net: Net, thing: Thing) -> None:
+@pytest.mark.parametrize(
+    "name", [name for name, thing in THINGS.items() if thing.other and name != "proxy"]
+)
+async def test_a_loop_takes_the_place_that_somebody_else_leaves(net: Net, name: str) -> None:
+    thing = THINGS[name]
     await net.ip(thing.other)
     async with running(net.loop(thing.desired)) as reports:
-        await net.ip(thing.delete.replace("fd01::1 ", "fd01::1/96 "))
+        await net.ip(thing.delete.replace("/64 dev", "/96 dev"))
         await settles(reports, lambda: net.has(thing.shown))
 
 
-@each_rival
-async def test_what_of_ours_somebody_else_takes_over_is_a_conflict(net: Net, thing: Thing) -> None:
+@pytest.mark.parametrize("name", ["IPv4 route", "IPv6 route", "neighbour", "nexthop"])
+async def test_what_of_ours_somebody_else_takes_over_is_a_conflict(net: Net, name: str) -> None:
+    thing = THINGS[name]
     async with running(net.loop(thing.desired)) as reports:
-        await net.ip(thing.delete, thing.other)
-        before = await net.shown(thing.shown)
+        await net.ip(thing.other.replace(" add ", " replace "))
         report = await until(reports, lambda report: bool(report.conflicts))
-        assert [each.key for each in report.conflicts] == [thing.entry.key]
-        assert await net.shown(thing.shown) == before
+        (conflict,) = report.conflicts
+        assert_says(conflict.reason, thing.says)
 
 
 @each_thing
@@ -562,6 +571,46 @@ async def test_no_route_goes_by_a_nexthop_of_somebody_elses(net: Net) -> None:
     assert [each.key for each in report.conflicts] == ["nexthop 5"]
     assert [each.key for each in report.waiting] == [ROUTE_4]
     assert not await net.has("route show 192.0.2.0/24")
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        Route("192.0.2.0/24", "10.7.0.2"),
+        Route("192.0.2.0/24", "10.0.0.2", source="10.7.0.1"),
+        Route("192.0.2.0/24", nexthops=[("10.0.0.2", "one"), ("10.7.0.2", "one")]),
+    ],
+    ids=["gateway", "source", "multipath"],
+)
+async def test_a_route_that_lacks_an_address_is_failed_until_that_appears(
+    net: Net, route: Route
+) -> None:
+    loop = net.loop({"routes": [route]})
+    async with running(loop) as reports:
+        (failure,) = (await loop.reconcile()).failed
+        assert failure.key == route.key
+        await net.ip("address add 10.7.0.1/24 dev one")
+        await settles(reports, lambda: net.has("route show 192.0.2.0/24"))
+
+
+async def test_routes_that_a_deleted_nexthop_took_along_come_back_with_it(net: Net) -> None:
+    routes = [Route(f"192.0.2.{n}", nexthop_id=5) for n in range(3)]
+    loop = net.loop({"nexthops": [Nexthop(5, "10.0.0.2", "one")], "routes": routes})
+    async with running(loop) as reports:
+        await net.ip("nexthop del id 5")
+
+        async def are_back() -> bool:
+            return len(await net.shown("route show root 192.0.2.0/24")) == 3
+
+        await settles(reports, are_back)
+
+
+async def test_a_foreign_route_by_a_nexthop_of_ours_keeps_it(net: Net) -> None:
+    await net.converges({"nexthops": [Nexthop(5, "10.0.0.2", "one")]})
+    await net.ip("route add 192.0.2.0/24 nhid 5 proto static")
+    report = await net.reconcile({})
+    assert [each.key for each in report.conflicts] == ["nexthop 5"]
+    assert await net.has("route show 192.0.2.0/24")
 
 
 def assert_says(text: str, pattern: str) -> None:

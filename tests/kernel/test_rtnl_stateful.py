@@ -22,6 +22,7 @@ from hypothesis.stateful import (
 from linx_async import MemoryStore, Ownership, Report, rtnl
 from linx_async._core.reconcile import Ledger, run_pass
 from linx_async.rtnl import (
+    AddLink,
     Address,
     DeleteAddress,
     DeleteLink,
@@ -424,11 +425,17 @@ class Story(RuleBasedStateMachine):
 
 
 def takes_along(report: Report[RtnlOp]) -> bool:
-    """Whether a pass did what makes the kernel take other things away: the next finds them."""
-    return any(
-        isinstance(op, TAKING_ALONG) or (isinstance(op, SetLink) and op.changes.get("up") is False)
-        for op in report.applied
-    )
+    """Whether a pass did what makes the kernel change other things too: the next finds them."""
+    return any(map(is_far_reaching, report.applied))
+
+
+def is_far_reaching(op: RtnlOp) -> bool:
+    match op:
+        case SetLink():
+            return "master" in op.changes or op.changes.get("up") is False
+        case AddLink():
+            return op.link.master is not None
+    return isinstance(op, TAKING_ALONG)
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

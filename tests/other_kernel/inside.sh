@@ -38,6 +38,8 @@ mount $SHARE "$SCRATCH"
 mount --bind "$MODULES" /lib/modules
 # Modules here, and built into every kernel that this one stands for.
 modprobe ipv6
+# Elsewhere a device file is there before it, and opening that loads it.
+modprobe -q tun || true
 ip link set lo up
 
 mount -t cgroup2 cgroup2 /sys/fs/cgroup

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from linx_async import (
     Claim,
+    Conflict,
     DesiredStateError,
     MemoryStore,
     OpError,
@@ -33,6 +34,7 @@ from linx_async import (
     Verb,
     reconcile,
 )
+from linx_async._core.model import DONE
 from linx_async._core.reconcile import Ledger, run_pass
 from tests.fakes import Change, FakeSource, Forget, Objects, Put, Remove, Shelf, one_checkpoint
 
@@ -331,6 +333,93 @@ class Answers(dict[str, Outcome]):
 
     def get(self, key: str, default: Any = None) -> Any:
         return self.answer()
+
+
+# Conflicts that only show when an op is tried
+
+
+HELD = Outcome(conflict="protocol 4 has it")
+
+
+async def test_a_key_that_turns_out_to_be_anothers_is_a_conflict_and_no_failure() -> None:
+    source = Scripted([Put("a", "1"), Put("b", "1")])
+    source.outcomes = {"a": HELD}
+    report = await one_pass(source)
+    assert report.conflicts == (Conflict("a", "protocol 4 has it"),)
+    assert [op.key for op in report.applied] == ["b"]
+    assert report.failed == report.pending == ()
+    assert not report.converged
+
+
+async def test_a_conflict_alone_changes_nothing_and_is_not_converged() -> None:
+    source = Scripted([Put("a", "1")])
+    source.outcomes = {"a": HELD}
+    report = await one_pass(source)
+    assert not report.converged
+    assert not report.changed
+
+
+async def test_a_conflict_gives_its_claim_back() -> None:
+    source, notebook = Scripted([Put("a", "1"), Put("b", "1")]), Notebook()
+    source.outcomes = {"a": HELD}
+    report = await one_pass(source, notebook=notebook)
+    assert set(notebook.saves[0]) == {"a", "b"}
+    assert set(notebook.ownership) == set(report.last_applied) == {"b"}
+
+
+@pytest.mark.parametrize("op", [Put("a", "2", was="1"), Remove("a")], ids=["update", "delete"])
+async def test_a_conflict_leaves_the_claim_from_before(op: Change) -> None:
+    before = owned(Claim("a", "1", original="0", settled="1"))
+    source, notebook = Scripted([op]), Notebook(before)
+    source.outcomes = {"a": HELD}
+    await one_pass(source, notebook=notebook)
+    assert notebook.ownership == before
+
+
+async def test_what_depends_on_a_conflict_is_pending() -> None:
+    source = Scripted(
+        [Put("link", "1")],
+        [Put("address", "1", requires=frozenset({"link"})), Put("unrelated", "1")],
+        [Put("route", "1", requires=frozenset({"address"}))],
+    )
+    source.outcomes = {"link": HELD}
+    notebook = Notebook()
+    report = await one_pass(source, notebook=notebook)
+    assert [op.key for op in report.pending] == ["address", "route"]
+    assert [op.key for op in report.applied] == ["unrelated"]
+    assert set(notebook.ownership) == {"unrelated"}
+
+
+async def test_conflicts_that_were_known_before_are_told_first() -> None:
+    source = Scripted([Put("b", "1")], conflicts=(Conflict("a", "it is 2, and not ours"),))
+    source.outcomes = {"b": HELD}
+    report = await one_pass(source)
+    assert [conflict.key for conflict in report.conflicts] == ["a", "b"]
+
+
+async def test_a_conflict_has_a_time_too() -> None:
+    source = Scripted([Put("a", "1")])
+    source.outcomes = {"a": Outcome(conflict="protocol 4 has it", duration=0.25)}
+    assert (await one_pass(source)).timings == {"a": 0.25}
+
+
+async def test_done_may_be_shared_by_all_ops() -> None:
+    source, notebook = Scripted([Put("a", "1"), Remove("b")]), Notebook(owned(Claim("b")))
+    source.outcomes = dict.fromkeys("ab", DONE)
+    report = await one_pass(source, notebook=notebook)
+    assert report.converged
+    assert report.applied == source.plan.ops
+    assert report.timings == {}
+    assert set(notebook.ownership) == {"a"}
+
+
+def test_only_what_was_done_is_done() -> None:
+    assert DONE == Outcome()
+    assert DONE.done
+    assert Outcome(settled="").done
+    assert not any(
+        outcome.done for outcome in (HELD, no("a"), Outcome(unknown=True), Outcome(no("a").error))
+    )
 
 
 # Order

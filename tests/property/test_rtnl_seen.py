@@ -123,7 +123,9 @@ def route(family: int, goal: int, way: Mapping[str, Any], tag: int | None = None
 def filler(family: int, count: int) -> list[bytes]:
     """Routes that nobody touches."""
     way = WAYS[family][0]
-    goals = (f"172.16.{at}.0/24" if family == 4 else f"2001:db8:f:{at:x}::/64" for at in range(count))
+    goals = (
+        f"172.16.{at}.0/24" if family == 4 else f"2001:db8:f:{at:x}::/64" for at in range(count)
+    )
     return [message(Route(goal, **way, protocol=TAG)) for goal in goals]
 
 
@@ -349,8 +351,7 @@ def test_where_each_is_as_desired_nothing_deviates(dump: Dump, data: st.DataObje
         if entries and entries[0].tag == TAG and not entries[0].flags & CLONED
     }
     desired = RouteTable(
-        route(family, goal, WAYS[family][entry.way])
-        for (family, goal), (entry,) in single.items()
+        route(family, goal, WAYS[family][entry.way]) for (family, goal), (entry,) in single.items()
     )
     seen = SeenRoutes(streams_of(single), NAMES, TAG)
     assert seen.deviations(desired) == Deviations()
@@ -407,9 +408,13 @@ def spoilt(draw: st.DrawFn, stream: Stream) -> Stream:
         at += (int.from_bytes(data[at : at + 4], "little") + 3) & ~3
     for _ in range(draw(st.integers(1, 3)) if data else 0):
         start = draw(st.sampled_from(boundaries))
-        where = start + draw(st.sampled_from((0, 1, 4, 6, 16, 17, 28, 30, 36, 38)) | st.integers(0, 60))
+        where = start + draw(
+            st.sampled_from((0, 1, 4, 6, 16, 17, 28, 30, 36, 38)) | st.integers(0, 60)
+        )
         if where < len(data):
-            data[where] = draw(st.sampled_from((0, 1, 8, 15, 16, 17, 64, 255)) | st.integers(0, 255))
+            data[where] = draw(
+                st.sampled_from((0, 1, 8, 15, 16, 17, 64, 255)) | st.integers(0, 255)
+            )
     cut = draw(st.integers(0, len(data) // 4)) * 4 if draw(st.booleans()) else 0
     kept = bytes(data[: len(data) - cut])
     return Stream(kept, (0,) if kept else ())
@@ -432,9 +437,7 @@ def test_malformed_dumps_raise_a_decode_error_or_nothing(
 
 
 @given(families, st.binary(max_size=400))
-def test_bytes_that_are_no_routes_raise_a_decode_error_or_nothing(
-    family: int, data: bytes
-) -> None:
+def test_bytes_that_are_no_routes_raise_a_decode_error_or_nothing(family: int, data: bytes) -> None:
     padded = data + bytes(-len(data) & 3)
     stream = Stream(padded, (0,) if padded else ())
     with suppress(NetlinkDecodeError):

@@ -26,6 +26,7 @@ from linx_async import (
     Verb,
     cgroup,
     reconcile,
+    rtnl,
     sysctl,
 )
 
@@ -129,6 +130,33 @@ async def ops_narrow() -> None:
                 assert_type(op, sysctl.SetSysctl)
             case _:
                 assert_type(op.verb, Verb)
+
+
+async def a_network_namespace_is_declared_as_plain_values_or_classes() -> None:
+    desired = {"addresses": [("eth0", "10.0.0.2", 24)], "routes": [("default", "10.0.0.1")]}
+    report = await rtnl.reconcile(desired, scope="blue", protocol=77, on_conflict="replace")
+    assert_type(report, Report[rtnl.RtnlOp])
+    classes = rtnl.Desired(
+        links=[rtnl.Link("br0", "bridge", up=True)],
+        routes=rtnl.RouteTable([rtnl.Route("default", "10.0.0.1", metrics={"mtu": 1400})]),
+        rules=[(100, 200)],
+    )
+    loop = Loop(rtnl.Source(), classes)
+    loop.put_desired(desired)
+    loop.put_desired({})
+    plan = rtnl.diff.routes(classes.routes, [], protocol=76)
+    assert_type(plan, Plan[rtnl.RtnlOp])
+    for op in plan:
+        match op:
+            case rtnl.AddRoute():
+                assert_type(op.route, rtnl.Route)
+            case rtnl.Release():
+                assert_type(op.key, str)
+            case _:
+                assert_type(op.verb, Verb)
+    async with rtnl.subscribe(desired) as hints:
+        async for hint in hints:
+            assert_type(hint, Hint)
 
 
 async def loops_run_in_a_task_group() -> None:

@@ -24,9 +24,19 @@ from .atoms import (
 
 __all__ = ["FIXED", "check_parameters", "decode_parameters", "encode_change", "encode_parameters"]
 
-FIXED: Final[Mapping[str, frozenset[str]]] = {"vlan": frozenset({"id", "protocol"})}
-"""Parameters by kind that stay as they were made, and the kernel says nothing when told to change
-them (vlan_changelink() in net/8021q/vlan_netlink.c); what others cannot change they refuse."""
+FIXED: Final[Mapping[str, frozenset[str]]] = {
+    "vlan": frozenset({"id", "protocol"}),
+    "vrf": frozenset({"table"}),
+    "tun": frozenset({"type", "owner", "group", "pi", "vnet_hdr", "multi_queue"}),
+    "vxlan": frozenset(
+        "id port port_range limit ttl_inherit proxy rsc l2miss l3miss collect_metadata udp_csum"
+        " udp_zero_csum6_tx udp_zero_csum6_rx remcsum_tx remcsum_rx remcsum_nopartial gbp gpe"
+        " vnifilter".split()
+    ),
+}
+"""Parameters by kind that stay as they were made. The kernel says nothing when told to change those
+of a vlan (vlan_changelink() in net/8021q/vlan_netlink.c), and refuses it for the others
+(vxlan_nl2conf() in drivers/net/vxlan/vxlan_core.c; drivers/net/vrf.c and tun.c change nothing)."""
 
 _Schema = Mapping[str, tuple[int, Atom]]
 

@@ -105,38 +105,44 @@ def draft_addresses(
     draft = Draft()
     there = {address.key: address for address in observed}
     wanted = {address.key: address for address in desired}
+    anew: list[tuple[Address, Address]] = []
     for key, address in wanted.items():
         found = there.get(key)
         if found is not None:
-            _judge(draft, address, found, whose, replace=replace)
+            anew += _judge(draft, address, found, whose, replace=replace)
         elif missing := ground.missing(address.interface):
             draft.wait(key, missing)
         else:
             requires = ground.requires(address.interface)
             draft.steps.build(AddAddress(address, requires, own=not whose.tagged))
     gone = [a for key, a in there.items() if key not in wanted and whose.ours(a)]
-    _delete(draft, gone, observed, wanted, whose, promoting)
+    _Clearing(draft, observed, wanted, whose, promoting).clear(gone, anew)
     for key in whose.owned:
         if key.startswith("address ") and (whose.tagged or key not in there):
             draft.stale.add(key)
     return draft
 
 
-def _judge(draft: Draft, address: Address, found: Address, whose: Whose, *, replace: bool) -> None:
+def _judge(
+    draft: Draft, address: Address, found: Address, whose: Whose, *, replace: bool
+) -> list[tuple[Address, Address]]:
+    """Note how an address differs; gives it with what is there where it has to be made anew."""
     key = address.key
     if found.flags & _DADFAILED:
         message = "duplicate address detection failed: another host has it"
         draft.failed.append(OpError(key, None, message))
-        return
+        return []
     ours = whose.ours(found)
     change = _change(address, found)
     if change and not (ours or replace):
         draft.conflict(key, f"protocol {found.protocol or 0} has {found} there, {change}")
+    elif change and not (ours and _can_change(address, found, change)):
+        return [(address, found)]
     elif change:
-        in_place = ours and _can_change(address, found, change)
-        draft.steps.build(ReplaceAddress(address, found, in_place, own=not whose.tagged))
+        draft.steps.build(ReplaceAddress(address, found, in_place=True, own=not whose.tagged))
     elif is_tentative(found):
         draft.wait(key, "duplicate address detection is not over yet")
+    return []
 
 
 _LIFETIME = "with another lifetime"
@@ -178,40 +184,75 @@ def _is_over(said: int, left: int) -> bool:
     return left > said or left < said // 2
 
 
-def _delete(
-    draft: Draft,
-    gone: Iterable[Address],
-    observed: Collection[Address],
-    wanted: Mapping[str, Address],
-    whose: Whose,
-    promoting: AbstractSet[str],
-) -> None:
-    going = list(gone)
-    keys = {address.key for address in going}
-    again: dict[str, Address] = {}
-    for address in going:
-        secondaries = [
-            other
-            for other in _secondaries(address, observed)
-            if address.interface not in promoting and other.key not in keys
+class _Clearing:
+    """The addresses that are deleted, for good or to be made anew, and what goes with them."""
+
+    def __init__(
+        self,
+        draft: Draft,
+        observed: Collection[Address],
+        wanted: Mapping[str, Address],
+        whose: Whose,
+        promoting: AbstractSet[str],
+    ) -> None:
+        self._draft = draft
+        self._observed = observed
+        self._wanted = wanted
+        self._whose = whose
+        self._promoting = promoting
+
+    def clear(self, gone: Collection[Address], anew: Collection[tuple[Address, Address]]) -> None:
+        """Delete some for good, and some to make them anew.
+
+        Args:
+            gone: What is there and is to go.
+            anew: What is to be, each with what is there.
+        """
+        going = {address.key for address in gone}
+        renewed = {found.key for _, found in anew}
+        again: dict[str, Address] = {}
+        for address in gone:
+            company = self._company(address, going, renewed)
+            if company is None:
+                continue
+            again.update(company)
+            if company or _shares_network(address, self._wanted.values()):
+                # A new address of the same network would be a secondary one, and go with it.
+                self._draft.steps.first.append(DeleteAddress(address))
+            else:
+                self._draft.steps.last.append(DeleteAddress(address))
+        allowed = []
+        for address, found in anew:
+            company = self._company(found, going, renewed)
+            if company is not None:
+                again.update(company)
+                allowed.append((address, found))
+        own = not self._whose.tagged
+        for address, found in allowed:
+            if address.key not in again:
+                self._draft.steps.build(ReplaceAddress(address, found, in_place=False, own=own))
+        for address in again.values():
+            self._draft.steps.build(AddAddress(address, again=True, own=own), 1)
+
+    def _company(
+        self, primary: Address, going: AbstractSet[str], renewed: AbstractSet[str]
+    ) -> dict[str, Address] | None:
+        """The desired addresses that go with one; None where foreign ones would: a conflict."""
+        if primary.interface in self._promoting:
+            return {}
+        company = [each for each in _secondaries(primary, self._observed) if each.key not in going]
+        foreign = [
+            each for each in company if not self._whose.ours(each) and each.key not in renewed
         ]
-        foreign = [other for other in secondaries if not whose.ours(other)]
         if foreign:
             theirs = ", ".join(map(str, foreign))
-            draft.conflict(
-                address.key,
+            self._draft.conflict(
+                primary.key,
                 f"deleting it would delete {theirs} too, which is not ours: set"
-                f" net.ipv4.conf.{address.interface}.promote_secondaries, or delete it by hand",
+                f" net.ipv4.conf.{primary.interface}.promote_secondaries, or delete it by hand",
             )
-            continue
-        again.update({other.key: wanted[other.key] for other in secondaries})
-        if secondaries or _shares_network(address, wanted.values()):
-            # A new address of the same network would be a secondary one, and go with it.
-            draft.steps.first.append(DeleteAddress(address))
-        else:
-            draft.steps.last.append(DeleteAddress(address))
-    for address in again.values():
-        draft.steps.build(AddAddress(address, again=True, own=not whose.tagged))
+            return None
+        return {each.key: self._wanted[each.key] for each in company}
 
 
 def _secondaries(primary: Address, observed: Iterable[Address]) -> list[Address]:

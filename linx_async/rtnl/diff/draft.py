@@ -26,12 +26,14 @@ class Ground:
         coming: The keys of the ops that bring links, by the link's name.
         up: Links that will be up, or will not, where the plan changes it, by name.
         going: Links that will be deleted.
+        bonds: Links that are bonds, or will be.
     """
 
     links: Mapping[str, ObservedLink] | None = None
     coming: Mapping[str, str] = field(factory=dict)
     up: Mapping[str, bool] = field(factory=dict)
     going: frozenset[str] = frozenset()
+    bonds: frozenset[str] = frozenset()
 
     def missing(self, name: str | None) -> str:
         """Why an interface cannot be used; empty where it can."""

@@ -72,7 +72,10 @@ def ground_of(
                 coming.setdefault(link.peer, link.key)
         if link.up is not None and (found is None or found.up != link.up):
             up[link.name] = link.up
-    return Ground(observed, coming, up, _going(desired, observed, owned))
+    kinds = {name: found.kind for name, found in observed.items()}
+    kinds |= {link.name: link.kind for link in desired if link.kind is not None}
+    bonds = frozenset(name for name, kind in kinds.items() if kind == "bond")
+    return Ground(observed, coming, up, _going(desired, observed, owned), bonds)
 
 
 def _going(
@@ -207,7 +210,8 @@ def _judge(
         requires = ground.requires(link.master or None) - {link.key}
         taken = replace and claim is None and link.kind is not None
         own = taken or unsettled or (claim is not None and bool(parameters))
-        draft.steps.build(SetLink(link, found, changes, requires, own), level)
+        lowered = found.up and changes.get("master") in ground.bonds
+        draft.steps.build(SetLink(link, found, changes, requires, own, lowered), level)
     if link.netns is not None:
         requires = frozenset({link.key}) if changes else frozenset()
         draft.steps.build(MoveLink(link, requires), level + 2)
@@ -254,6 +258,9 @@ def _changes(
     belongs = master is None or names.get(found.master, "") == master
     if not belongs and not ground.missing(master or None):
         changes["master"] = master
+        if link.up:
+            # What a bond lets go is down (__bond_release_one() in drivers/net/bonding/bond_main.c).
+            changes["up"] = True
     if link.altnames - found.altnames:
         changes["altnames"] = link.altnames - found.altnames
     return changes

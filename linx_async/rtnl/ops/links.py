@@ -52,6 +52,8 @@ class SetLink(Update):
         changes: What is set, by field of `Link`.
         requires: Keys of links that must be there first.
         own: Whether it becomes ours by it, or our record has to say more of it.
+        lowered: Whether it is set down first: a bond takes none that is up, and sets it up itself
+            (bond_enslave() in drivers/net/bonding/bond_main.c).
     """
 
     link: Link
@@ -59,6 +61,7 @@ class SetLink(Update):
     changes: Mapping[str, Any] = field(hash=False)
     requires: frozenset[str] = NOTHING
     own: bool = False
+    lowered: bool = False
 
     @property
     def key(self) -> str:

@@ -1,0 +1,66 @@
+"""What random stories over a network namespace once brought to light, each as small as it got."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from linx_async import rtnl
+from linx_async.rtnl import Desired, Link, Neighbour, Rule
+from linx_async.testing.namespaces import Namespaces
+from tests.kernel.rtnl_place import Place, World, place_in
+
+pytestmark = pytest.mark.anyio
+
+LOWER_UP = 0x10000
+
+
+@pytest.fixture
+async def place(box: Namespaces) -> AsyncIterator[Place]:
+    """A namespace with two ends of a veth that are up."""
+    async with place_in(box.pid) as found:
+        await found.add_link(Link("va", "veth", peer="vb"))
+        await found.set_link("va", up=True)
+        await found.set_link("vb", up=True)
+        yield found
+
+
+async def test_a_rule_goes_although_another_has_the_same(box: Namespaces, place: Place) -> None:
+    rule = Rule(100, 100, source="10.0.0.0/8")
+    made = await rtnl.reconcile(Desired(rules=[rule]), scope=box.pid)
+    assert await place.put(rule, 4)
+    assert [each.protocol for each in await rules(place)] == [76, 4]
+    await rtnl.reconcile({}, scope=box.pid, last_applied=made.last_applied)
+    assert [each.protocol for each in await rules(place)] == [4]
+
+
+async def rules(place: Place) -> list[Rule]:
+    return [each for each in (await place.world()).rules if each.priority == 100]
+
+
+async def test_a_proxy_outlasts_the_loss_of_the_carrier(box: Namespaces, place: Place) -> None:
+    proxies = [Neighbour("va", address, proxy=True) for address in ("10.0.0.9", "fd00::9")]
+    desired = Desired(neighbours=proxies)
+    await rtnl.reconcile(desired, scope=box.pid)
+    await place.set_link("vb", up=False)
+    assert not await has_carrier(place)
+    report = await rtnl.reconcile(desired, scope=box.pid)
+    assert report.converged
+    assert report.applied == ()
+
+
+async def has_carrier(place: Place) -> bool:
+    """Whether va has one, once the kernel has told all of its loss (linkwatch)."""
+    while (await place.links())["va"].operstate == "up":
+        pass
+    return bool((await place.links())["va"].flags & LOWER_UP)
+
+
+async def test_a_proxy_with_the_state_that_iproute2_gives_it_is_one(place: Place) -> None:
+    proxy = Neighbour("va", "10.0.0.9", proxy=True)
+    await place.put(proxy, 4)
+    world: World = await place.world()
+    assert [each for each in world.neighbours if each.proxy] == [
+        Neighbour("va", "10.0.0.9", proxy=True, protocol=4)
+    ]
