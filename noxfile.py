@@ -1,4 +1,4 @@
-"""The project's checks, one session each: lint, types, tests, docs, bench, kernel."""
+"""The project's checks, one session each: lint, types, tests, docs, bench, kernel, fuzz."""
 
 from __future__ import annotations
 
@@ -82,11 +82,23 @@ def kernel(session: nox.Session) -> None:
     if not script.exists():
         session.skip(f"{script.relative_to(ROOT)} is not there")
     install(session)
-    code, last_line = run_and_tell(session, [str(script), *session.posargs])
+    run_or_skip(session, [str(script), *session.posargs])
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Feed mutated dumps to every decoder, for as many seconds as are given, or three minutes."""
+    install(session)
+    run_or_skip(session, ["python", "-m", "tests.fuzz", *session.posargs])
+
+
+def run_or_skip(session: nox.Session, command: list[str]) -> None:
+    """Run a command that may say by its exit code that it cannot be run here."""
+    code, last_line = run_and_tell(session, command)
     if code == SKIPPED:
         session.skip(last_line.removeprefix("skipped: "))
     if code != 0:
-        session.error(f"{script.relative_to(ROOT)} exited with {code}: {last_line}")
+        session.error(f"{' '.join(command)} exited with {code}: {last_line}")
 
 
 def run_and_tell(session: nox.Session, command: list[str]) -> tuple[int, str]:

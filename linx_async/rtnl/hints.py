@@ -31,6 +31,13 @@ RECEIVE_BUFFER: Final = 4 * 1024 * 1024
 
 _PROTOCOL: Final = 5  # the byte of rtmsg that has rtm_protocol
 _INDEX: Final = slice(4, 8)  # of ifaddrmsg and ndmsg
+_LINKS: Final = frozenset({Type.NEWLINK, Type.DELLINK})
+_ROUTES: Final = frozenset({Type.NEWROUTE, Type.DELROUTE})
+_DELETES: Final = frozenset(kind for kind in Type if kind.name.startswith("DEL"))
+
+_THERE: Final = "appeared or changed"
+_GONE: Final = "went"
+# Many of our own changes are one hint, and need not be understood.
 _OWN: Final = Hint("our own changes: look whether they are as they should be")
 
 
@@ -84,43 +91,38 @@ class Listener:
     def hint(self, message: Message) -> Hint | None:
         """Why to look; None where it cannot matter."""
         try:
-            followed = self._follow(message)
-            # Many of our own changes are one hint, and need not be understood.
-            own = message.pid == self._port and message.pid != 0
-            return _OWN if own else self._hint(message, *followed)
+            if message.type in _LINKS:
+                return self._link(message) if link.is_ours(message.payload) else None
+            if message.pid == self._port:
+                return _OWN
+            gone = _GONE if message.type in _DELETES else _THERE
+            if message.type in _ROUTES:  # of nothing else there are as many
+                return self._route(message.payload, gone)
+            return self._other(message.type, message.payload, gone)
         except NetlinkDecodeError as error:
             return Hint(f"a notification of type {message.type} that cannot be read: {error}")
 
-    def _follow(self, message: Message) -> tuple[str, str]:
-        """The name of a link now, and before; empty where there is none."""
-        if message.type not in {Type.NEWLINK, Type.DELLINK} or not link.is_ours(message.payload):
-            return "", ""
-        index, name = link.index_and_name(message.payload)
-        before = self._names.pop(index, "")
-        if message.type == Type.NEWLINK:
-            self._names[index] = name
-        return name, before
-
-    def _hint(self, message: Message, name: str, before: str) -> Hint | None:
-        payload = message.payload
-        gone = "went" if message.type in _DELETES else "appeared or changed"
-        match message.type:
-            case Type.NEWLINK | Type.DELLINK if name:
-                return self._link(name, before, gone)
-            case Type.NEWROUTE | Type.DELROUTE:
-                return self._route(payload, gone)
+    def _other(self, kind: int, payload: bytes, gone: str) -> Hint | None:
+        match kind:
             case Type.NEWADDR | Type.DELADDR if address.is_ours(payload):
                 return self._address(payload, gone)
+            case Type.NEWNEIGH | Type.DELNEIGH if neighbour.is_ours(payload):
+                return self._neighbour(payload, gone)
             case Type.NEWRULE | Type.DELRULE if rule.is_ours(payload):
                 return self._rule(payload, gone)
             case Type.NEWNEXTHOP | Type.DELNEXTHOP if nexthop.is_ours(payload):
                 return self._nexthop(payload, gone)
-            case Type.NEWNEIGH | Type.DELNEIGH if neighbour.is_ours(payload):
-                return self._neighbour(payload, gone)
         return None
 
-    def _link(self, name: str, before: str, gone: str) -> Hint | None:
-        names = {name, before or name}
+    def _link(self, message: Message) -> Hint | None:
+        index, name = link.index_and_name(message.payload)
+        before = self._names.pop(index, name)
+        if message.type == Type.NEWLINK:
+            self._names[index] = name
+        if message.pid == self._port:
+            return _OWN
+        gone = _GONE if message.type == Type.DELLINK else _THERE
+        names = {name, before}
         interest = self.interest
         if interest is not None:
             if self.is_sure and interest.links is not None and not names & interest.links:
@@ -128,7 +130,7 @@ class Listener:
             if names & interest.peers:
                 # A veth that cannot be had as desired may leave its other end to be heard of.
                 return Hint(f"link {name} {gone}")
-        renamed = f" (it was {before})" if before not in {"", name} else ""
+        renamed = f" (it was {before})" if before != name else ""
         return Hint(f"link {name}{renamed} {gone}", frozenset(f"link {each}" for each in names))
 
     def _route(self, payload: bytes, gone: str) -> Hint | None:
@@ -217,18 +219,6 @@ def _route_key(payload: bytes) -> tuple[Prefix, bytes]:
         payload[3],
     )
     return prefix, found.get(RTA_DST, bytes(4 if version == 4 else 16))
-
-
-_DELETES: Final = frozenset(
-    {
-        Type.DELLINK,
-        Type.DELADDR,
-        Type.DELROUTE,
-        Type.DELRULE,
-        Type.DELNEXTHOP,
-        Type.DELNEIGH,
-    }
-)
 
 
 class Subscription:

@@ -91,7 +91,7 @@ class Source:
         self._looked_in: set[tuple[int, int]] = set()
         self._planned: tuple[Observed, Ownership, Plan[RtnlOp]] | None = None
 
-    def check(self, desired: DesiredLike, /) -> Desired:
+    def check(self, desired: DesiredLike, /) -> DesiredLike:
         """The desired state, checked and converted.
 
         Raises:

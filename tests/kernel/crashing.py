@@ -12,6 +12,7 @@ import math
 import os
 import select
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -21,11 +22,13 @@ from typing import Any
 
 import anyio
 
-from linx_async import FileStore, Loop, Source, sysctl
+from linx_async import FileStore, Loop, Source, rtnl, sysctl
 from linx_async._core import store
 from linx_async._flat import source as flat
+from linx_async._kernel.socket import NetlinkSocket
 from linx_async.testing.namespaces import unshare_this_process
 from tests.fakes import FakeSource, Folder
+from tests.kernel.rtnl_place import Place
 
 
 class Moments:
@@ -55,6 +58,19 @@ class Moments:
         return call
 
 
+def watched_changes(moments: Moments) -> Callable[..., Any]:
+    """`NetlinkSocket._change`, with a moment before each change and one after it."""
+    original = NetlinkSocket._change
+
+    async def change(*arguments: Any) -> Any:
+        moments.pass_by()
+        answer = await original(*arguments)
+        moments.pass_by()
+        return answer
+
+    return change
+
+
 class WatchedPath(type(Path())):  # type: ignore[misc]
     """A path whose renames are moments: between the scratch file and the record, and after."""
 
@@ -67,6 +83,8 @@ class WatchedPath(type(Path())):  # type: ignore[misc]
 def source_of(order: dict[str, Any], moments: Moments) -> Source[Any, Any, Any]:
     if order["source"] == "sysctl":
         return sysctl.Source(revert_on_release=True)
+    if order["source"] == "rtnl":
+        return rtnl.Source(address_tags=order["tagged"])
     return FakeSource(Folder(Path(order["folder"])), batch=order["batch"], step=moments.step)
 
 
@@ -76,6 +94,7 @@ def instrument(moments: Moments) -> None:
     store.Path = WatchedPath  # type: ignore[attr-defined]
     store.json.dumps = moments.around(json.dumps)  # type: ignore[attr-defined]
     flat.write_at = moments.around(flat.write_at)  # type: ignore[attr-defined]
+    NetlinkSocket._change = watched_changes(moments)  # type: ignore[method-assign]
 
 
 async def live(order: dict[str, Any], moments: Moments) -> None:
@@ -143,7 +162,50 @@ def write(order: dict[str, Any]) -> None:
         Path("/proc/sys", path).write_text(value, encoding="ascii")
 
 
-ORDERS: dict[str, Callable[[dict[str, Any]], Any]] = {"run": run, "read": read, "write": write}
+def ip(order: dict[str, Any]) -> None:
+    subprocess.run(["ip", "-batch", "-"], input=order["commands"], text=True, check=True)
+
+
+def look(_: dict[str, Any]) -> dict[str, Any]:
+    """Links, addresses, routes and the like; by a fork, since it takes threads."""
+    answer, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            with open(writer, "w", encoding="utf-8") as out:
+                json.dump(anyio.run(world), out)
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+    os.close(writer)
+    with open(answer, encoding="utf-8") as text:
+        found: dict[str, Any] = json.load(text)
+    os.waitpid(pid, 0)
+    return found
+
+
+async def world() -> dict[str, Any]:
+    async with await NetlinkSocket.open() as socket:
+        found = await Place(socket).world()
+    return {
+        "links": {name: [each.index, each.kind] for name, each in found.links.items()},
+        "things": [
+            [type(each).__name__, each.key, each.protocol, str(each)] for each in found.things
+        ],
+    }
+
+
+ORDERS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "run": run,
+    "read": read,
+    "write": write,
+    "ip": ip,
+    "look": look,
+}
 
 
 if __name__ == "__main__":

@@ -36,6 +36,8 @@ __all__ = ["Passed", "extra", "index_in", "lacking", "reported"]
 KERNEL = 2
 LOWER_UP = 0x10000
 
+_ABSENT = "the interface is not there".split()
+
 
 def reported(report: Report[RtnlOp]) -> set[str]:
     """The keys of which a report says that they are not as desired."""
@@ -170,6 +172,12 @@ class Passed:
     before: World
     after: World
     report: Report[RtnlOp]
+
+    def untrue(self) -> list[str]:
+        """What was waited for and was there all the time."""
+        words = [each.reason.split(" ") for each in self.report.waiting]
+        absent = [each[2] for each in words if each[:2] + each[3:] == _ABSENT]
+        return [name for name in absent if name in self.before.links and name in self.after.links]
 
     def harmed(self) -> list[object]:
         """What others had, and have no more, with no excuse."""

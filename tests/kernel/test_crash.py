@@ -122,9 +122,9 @@ class Life:
         async with FileStore(self.store).open(head["name"], head["identity"]) as record:
             return await record.load()
 
-    def die_at_every_moment(self) -> None:
+    def die_at_every_moment(self, wishes: int = 3) -> None:
         """The same life again and again, which ends one moment later each time."""
-        first, then = self.wishes(), [self.wishes() for _ in range(3)]
+        first, then = self.wishes(), [self.wishes() for _ in range(wishes)]
         for last in range(1, 1000):
             assert self.live(first)
             if self.live(*then, last=last):
@@ -133,11 +133,11 @@ class Life:
             self.check_converged(first, self.record())
         pytest.fail("it never ends")
 
-    def die_at_random_moments(self) -> None:
+    def die_at_random_moments(self, kills: int = KILLS) -> None:
         while not self.took:
             self.live(*(self.wishes() for _ in range(4)))
         begun = self.kills
-        while self.kills < begun + KILLS:
+        while self.kills < begun + kills:
             self.disturb(self.record())
             delay = self.rng.uniform(0, self.took)
             self.live(*(self.wishes() for _ in range(4)), delay=delay)

@@ -364,7 +364,7 @@ async def test_a_vrf_is_made_with_a_member_and_routes_in_its_table(net: Net) -> 
     made = await net.converges(IN_BLUE)
     assert (await shown(net, "m0"))["master"] == "blue"
     assert await net.has("route show table 100 192.0.2.0/24 dev m0 proto 76")
-    assert await net.has("route show table 100 unreachable default")
+    assert await net.has("route show table 100 type unreachable default")
     assert await net.has("route show vrf blue 10.8.0.0/24 dev m0")
     await net.converges({}, last_applied=made.last_applied)
     assert not await net.has("route show table 100 proto 76")

@@ -64,3 +64,18 @@ async def test_a_proxy_with_the_state_that_iproute2_gives_it_is_one(place: Place
     assert [each for each in world.neighbours if each.proxy] == [
         Neighbour("va", "10.0.0.9", proxy=True, protocol=4)
     ]
+
+
+async def test_a_link_that_shall_belong_to_nothing_waits_for_nothing(box: Namespaces) -> None:
+    desired = Desired(links=[Link("new", "ifb", master="")])
+    assert (await rtnl.reconcile(desired, scope=box.pid)).converged
+
+
+async def test_a_foreign_link_stays_until_what_replaces_it_can_be_made(
+    box: Namespaces, place: Place
+) -> None:
+    await place.add_link(Link("new", "ifb"))
+    desired = Desired(links=[Link("new", "macvlan", parent="absent")])
+    report = await rtnl.reconcile(desired, scope=box.pid, on_conflict="replace")
+    assert [each.reason for each in report.waiting] == ["the interface absent is not there"]
+    assert (await place.links())["new"].kind == "ifb"

@@ -220,15 +220,33 @@ resources: dict[str, st.SearchStrategy[list[Any]]] = {
 }
 desired_states = st.fixed_dictionaries({}, optional=resources)
 
-import collections,atexit
-CNT=collections.Counter()
+import collections, atexit
+
+CNT = collections.Counter()
+
+
 def STATS(report):
-    CNT['passes']+=1
-    for w in ('applied','failed','pending','waiting','conflicts'):
-        CNT[w]+=bool(getattr(report,w))
-        for each in getattr(report,w):
-            CNT[w+' '+(type(each).__name__ if w in('applied','pending') else (type(each.op).__name__+ ' '+str(each.error.errno) if w=='failed' else each.key.split()[0]))]+=1
-atexit.register(lambda: print(*sorted(CNT.items()),sep='\n',file=open('/tmp/rs/stats','w')))
+    CNT["passes"] += 1
+    for w in ("applied", "failed", "pending", "waiting", "conflicts"):
+        CNT[w] += bool(getattr(report, w))
+        for each in getattr(report, w):
+            CNT[
+                w
+                + " "
+                + (
+                    type(each).__name__
+                    if w in ("applied", "pending")
+                    else (
+                        type(each.op).__name__ + " " + str(each.error.errno)
+                        if w == "failed"
+                        else each.key.split()[0]
+                    )
+                )
+            ] += 1
+
+
+atexit.register(lambda: print(*sorted(CNT.items()), sep="\n", file=open("/tmp/rs/stats", "w")))
+
 
 class Story(RuleBasedStateMachine):
     """A namespace with veths and a bridge of somebody else's, who goes on changing it."""
@@ -324,7 +342,8 @@ class Story(RuleBasedStateMachine):
             assert lacking(self.desired, world) <= said, report
         assert extra(self.desired, world, TAG) <= said, report
         assert passed.harmed() == [], report
-        for key in self.owned:
+        assert passed.untrue() == []
+        for key in self.owned.keys() - said:
             found = world.links.get(key.removeprefix("link "))
             assert found is not None, key
             assert index_in(self.owned, key) == found.index

@@ -27,6 +27,7 @@ NUMBERED = DUMP + pack_u32(ID, 9)
 
 u8 = st.integers(0, 0xFF)
 ids = st.integers(1, 0xFFFFFFFF)
+gateways = st.ip_addresses().filter(lambda address: not address.is_unspecified)
 versions = st.sampled_from([4, 6])
 interfaces = st.sampled_from(list(INDICES))
 strangers = st.lists(
@@ -38,7 +39,7 @@ groups = st.lists(
     st.tuples(ids, st.integers(1, 256)), min_size=1, max_size=5, unique_by=lambda member: member[0]
 )
 nexthops = st.one_of(
-    st.builds(Nexthop, ids, st.ip_addresses(), interfaces, onlink=st.booleans()),
+    st.builds(Nexthop, ids, gateways, interfaces, onlink=st.booleans()),
     st.builds(Nexthop, ids, interface=interfaces, family=versions),
     st.builds(Nexthop, ids, blackhole=st.just(True), family=versions),
     st.builds(

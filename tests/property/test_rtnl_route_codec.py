@@ -45,8 +45,12 @@ def destinations(draw: st.DrawFn, version: Version) -> IPv4Network | IPv6Network
     return IPv4Network((address, length)) if version == 4 else IPv6Network((address, length))
 
 
+def specified(version: Version | None) -> st.SearchStrategy[Any]:
+    return st.ip_addresses(v=version).filter(lambda address: not address.is_unspecified)
+
+
 def gateways(version: Version) -> st.SearchStrategy[Any]:
-    return st.ip_addresses(v=6) if version == 6 else st.ip_addresses()
+    return specified(6 if version == 6 else None)
 
 
 @st.composite
@@ -84,7 +88,7 @@ def routes(draw: st.DrawFn, *, told_by_all: bool = False) -> Route:
     said: dict[str, Any] = {
         "table": draw(tables),
         "metric": draw(st.none() | st.integers(0, 2**32 - 1)),
-        "source": draw(st.none() | st.ip_addresses(v=version)),
+        "source": draw(st.none() | specified(version)),
         "metrics": known,
         "protocol": draw(tags),
     }

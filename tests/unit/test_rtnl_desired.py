@@ -50,20 +50,6 @@ def test_values_are_frozen_and_have_no_room_for_more(value: Any) -> None:
     assert not hasattr(value, "__dict__")
 
 
-@pytest.mark.parametrize("value", ALL_VALUES, ids=lambda value: type(value).__name__)
-def test_a_value_with_one_field_changed_is_checked_by_no_constructor_and_differs(
-    value: Any,
-) -> None:
-    first = attrs.fields(type(value))[0].name
-    same = type(value).__new__(type(value))
-    same.__attrs_init__(*(getattr(value, each.name) for each in attrs.fields(type(value))))
-    assert same == value
-    other = type(value).__new__(type(value))
-    fields = {each.name: getattr(value, each.name) for each in attrs.fields(type(value))}
-    other.__attrs_init__(*(fields | {first: None}).values())
-    assert other != value
-
-
 # Addresses
 
 
@@ -231,7 +217,12 @@ def test_the_key_of_a_route_says_no_more_than_it_must() -> None:
 
 
 def test_ways_and_metrics_are_sets() -> None:
-    ways = [("10.0.0.1", "eth0"), {"gateway": "10.0.0.2", "weight": 3}, NextHop("10.0.0.3"), "10.4"]
+    ways: list[Any] = [
+        ("10.0.0.1", "eth0"),
+        {"gateway": "10.0.0.2", "weight": 3},
+        NextHop("10.0.0.3"),
+        "10.4",
+    ]
     with pytest.raises(DesiredStateError, match=r"gateway: '10.4' is no IP address"):
         Route("10.0.0.0/8", nexthops=ways)
     there = Route("10.0.0.0/8", nexthops=ways[:3], metrics={"mtu": 1400, "advmss": 1300})
@@ -265,9 +256,9 @@ def test_an_ipv4_route_may_have_a_gateway_of_ipv6() -> None:
         ),
         (("default", "10.0.0.1"), {"family": 6}, "gateway: 10.0.0.1 is of IPv4, and route ::/0"),
         (("10.0.0.0/8", "gw"), {}, "gateway: 'gw' is no IP address"),
-        (("10.0.0.0/8", "0.0.0.0"), {}, "gateway: 0.0.0.0 is no address to go by"),
-        (("fd00::/8", "::", "eth0"), {}, "gateway: :: is no address to go by"),
-        (("10.0.0.0/8",), {"nexthops": ["0.0.0.0"]}, "gateway: 0.0.0.0 is no address to go by"),
+        (("10.0.0.0/8", "0.0.0.0"), {}, "gateway: 0.0.0.0 is none; leave it out"),
+        (("fd00::/8", "::", "eth0"), {}, "gateway: :: is none; leave it out"),
+        (("10.0.0.0/8",), {"nexthops": ["0.0.0.0"]}, "gateway: 0.0.0.0 is none; leave it out"),
         (("10.0.0.0/8", None, "eth0 "), {}, "interface: 'eth0 ' is no name of an interface"),
         (
             ("10.0.0.0/8", "10.0.0.1"),
@@ -297,7 +288,11 @@ def test_an_ipv4_route_may_have_a_gateway_of_ipv6() -> None:
             "gateway: route 10.0.0.0/8 needs one of a gateway or an interface, nexthops, and",
         ),
         (("10.0.0.0/8", "10.0.0.1"), {"source": "fd00::1"}, "source: fd00::1 is not of IPv4"),
-        (("10.0.0.0/8", "10.0.0.1"), {"source": "0.0.0.0"}, "source: 0.0.0.0 is no address to go"),
+        (
+            ("10.0.0.0/8", "10.0.0.1"),
+            {"source": "0.0.0.0"},
+            "source: 0.0.0.0 is none; leave it out",
+        ),
         (("10.0.0.0/8", "10.0.0.1"), {"scope": "wide"}, "scope: expected one of global, site"),
         (("10.0.0.0/8", None, "eth0"), {"onlink": True}, "onlink: route 10.0.0.0/8 has no gateway"),
         (("10.0.0.0/8", "10.0.0.1"), {"onlink": 1}, "onlink: expected True or False, got 1"),
@@ -327,7 +322,11 @@ def test_an_ipv4_route_may_have_a_gateway_of_ipv6() -> None:
             "preference: does not go with route 10",
         ),
         (("fd00::/8", "fd00::1"), {"preference": "top"}, "preference: expected one of low, medium"),
-        (("10.0.0.0/8", "10.0.0.1"), {"encap": "mpls"}, "encap: expected an Encap, got 'mpls'"),
+        (
+            ("10.0.0.0/8", "10.0.0.1"),
+            {"encap": "mpls"},
+            "encap: expected an Encap with bytes, got 'mpls'",
+        ),
         (("10.0.0.0/8", "10.0.0.1"), {"encap": Encap(0, b"")}, "encap: type: expected an integer"),
         (("10.0.0.0/8",), {"nexthops": [NextHop, 7]}, "nexthops: expected a NextHop"),
         (("default",), {"family": 5}, "family: expected 4 or 6, got 5"),
@@ -519,7 +518,7 @@ def test_a_nexthop_is_a_way_a_blackhole_or_a_group() -> None:
         ((7, None, "eth0"), {"blackhole": True}, "nexthop 7: expected one of"),
         ((7, "10.0.0.1"), {}, "interface: nexthop 7 needs one beside its gateway 10.0.0.1"),
         ((7, "gw", "eth0"), {}, "gateway: 'gw' is no IP address"),
-        ((7, "0.0.0.0", "eth0"), {}, "gateway: 0.0.0.0 is no address to go by"),
+        ((7, "0.0.0.0", "eth0"), {}, "gateway: 0.0.0.0 is none; leave it out"),
         ((7, None, "a b"), {}, "interface: 'a b' is no name of an interface"),
         ((7, None, "eth0"), {"onlink": True}, "onlink: nexthop 7 has no gateway"),
         ((7,), {"blackhole": 1}, "blackhole: expected True or False, got 1"),
@@ -619,7 +618,7 @@ def test_a_wrong_link_is_refused_with_its_field_and_value(
 def test_short_forms_mappings_and_values_are_taken_alike() -> None:
     desired = Desired(
         links=["br0", ("br1", "bridge"), {"name": "br2", "up": True}],
-        addresses=[("eth0", "10.0.0.2", 24), ["eth0", "10.0.0.3/24"]],
+        addresses=[("eth0", "10.0.0.2", 24), ("eth0", "10.0.0.3/24")],
         routes=[("default", "10.0.0.1"), {"destination": "10.1.0.0/16", "nexthop_id": 7}],
         rules=[(100, 42), Rule(101, 43)],
         neighbours=[("eth0", "10.0.0.9", "02:00:00:00:00:01")],
@@ -735,7 +734,7 @@ def test_a_table_has_its_routes_and_no_others() -> None:
     assert all(route in table for route in routes_by_hand())
     assert Route("10.0.0.0/8", "10.0.0.2") not in table
     assert Route("10.1.0.0/16", "10.0.0.1") not in table
-    assert "10.0.0.0/8" not in table
+    assert not table.__contains__("10.0.0.0/8")
 
 
 def test_tables_are_equal_in_whichever_order() -> None:

@@ -29,9 +29,11 @@ FIXED: Final[Mapping[str, frozenset[str]]] = {
     "vrf": frozenset({"table"}),
     "tun": frozenset({"type", "owner", "group", "pi", "vnet_hdr", "multi_queue"}),
     "vxlan": frozenset(
-        "id port port_range limit ttl_inherit proxy rsc l2miss l3miss collect_metadata udp_csum"
-        " udp_zero_csum6_tx udp_zero_csum6_rx remcsum_tx remcsum_rx remcsum_nopartial gbp gpe"
-        " vnifilter".split()
+        {
+            *("id", "port", "port_range", "limit", "ttl_inherit", "proxy", "rsc", "l2miss"),
+            *("l3miss", "collect_metadata", "udp_csum", "udp_zero_csum6_tx", "udp_zero_csum6_rx"),
+            *("remcsum_tx", "remcsum_rx", "remcsum_nopartial", "gbp", "gpe", "vnifilter"),
+        }
     ),
 }
 """Parameters by kind that stay as they were made. The kernel says nothing when told to change those

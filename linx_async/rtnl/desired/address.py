@@ -14,13 +14,13 @@ from .checks import (
     Checked,
     IPLike,
     Unknown,
-    address_4,
     between,
     check_flag,
     check_interface,
     check_text,
     either_address,
     or_none,
+    specified_address,
     to_address,
     to_protocol,
     to_scope,
@@ -191,9 +191,9 @@ def _peer(value: IPLike, what: str, local: IP) -> IP | None:
 
 
 def _broadcast(value: IPv4Address | str, what: str) -> IPv4Address:
-    address = address_4(value, what)
-    if address.is_unspecified:
-        raise wrong(what, f"{address} is none; leave it out")
+    address = specified_address(value, what)
+    if not isinstance(address, IPv4Address):
+        raise wrong(what, f"{address} is not of IPv4")
     return address
 
 

@@ -28,7 +28,6 @@ __all__ = [
     "Network",
     "NetworkLike",
     "Unknown",
-    "address_4",
     "between",
     "check_flag",
     "check_interface",
@@ -38,6 +37,7 @@ __all__ = [
     "network_of",
     "one_of",
     "or_none",
+    "specified_address",
     "to_address",
     "to_network",
     "to_protocol",
@@ -170,6 +170,18 @@ def to_address(value: IPLike, what: str) -> IP:
     raise wrong(what, f"{value!r} is no IP address")
 
 
+def specified_address(value: IPLike, what: str) -> IP:
+    """An IP address other than the unspecified one, which the kernel takes for none said.
+
+    Raises:
+        DesiredStateError: It is none.
+    """
+    address = to_address(value, what)
+    if address.is_unspecified:
+        raise wrong(what, f"{address} is none; leave it out")
+    return address
+
+
 def to_network(value: NetworkLike, what: str) -> Network:
     """A network, or one address as the network of itself.
 
@@ -210,18 +222,6 @@ def either_address(value: IPLike, what: str, version: int) -> IP:
     address = to_address(value, what)
     if address.version != version:
         raise wrong(what, f"{address} is not of IPv{version}")
-    return address
-
-
-def address_4(value: IPv4Address | str, what: str) -> IPv4Address:
-    """An IPv4 address.
-
-    Raises:
-        DesiredStateError: It is none.
-    """
-    address = to_address(value, what)
-    if not isinstance(address, IPv4Address):
-        raise wrong(what, f"{address} is not of IPv4")
     return address
 
 

@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from .checks import (
     IP,
+    U16,
     U32,
     Checked,
     IPLike,
@@ -19,7 +20,7 @@ from .checks import (
     check_text,
     one_of,
     or_none,
-    to_address,
+    specified_address,
     wrong,
 )
 
@@ -120,11 +121,11 @@ class NextHop(Checked):
         if gateway is None and interface is None:
             raise wrong("nexthops", "each needs a gateway, an interface, or both")
         self.__attrs_init__(
-            or_none(gateway, "gateway", to_address),
+            or_none(gateway, "gateway", specified_address),
             or_none(interface, "interface", check_interface),
             between(weight, "weight", 1, _HEAVIEST),
             check_flag(onlink, "onlink"),
-            encap,
+            or_none(encap, "encap", to_encap),
             flags,
         )
 
@@ -196,6 +197,18 @@ def _way(gateway: IP | None, interface: str | None, onlink: bool) -> str:
     return " ".join(words)
 
 
+def to_encap(value: Any, what: str) -> Encap:
+    """An encapsulation.
+
+    Raises:
+        DesiredStateError: It is none.
+    """
+    if not isinstance(value, Encap) or not isinstance(value.data, bytes):
+        raise wrong(what, f"expected an Encap with bytes, got {value!r}")
+    between(value.type, f"{what}: type", 1, U16)
+    return value
+
+
 def to_metrics(metrics: Any) -> tuple[tuple[str, int | str], ...]:
     """Metrics by name, sorted.
 
@@ -224,19 +237,23 @@ def to_nexthops(nexthops: Any) -> tuple[NextHop, ...]:
     """
     if isinstance(nexthops, str | Mapping) or not isinstance(nexthops, Iterable):
         raise wrong("nexthops", f"expected NextHop values, got {nexthops!r}")
-    hops = []
-    for hop in nexthops:
-        if isinstance(hop, NextHop):
-            hops.append(hop)
-        elif isinstance(hop, Mapping):
-            hops.append(NextHop(**hop))
-        elif isinstance(hop, tuple | list) and 1 <= len(hop) <= 3:
-            hops.append(NextHop(*hop))
-        elif isinstance(hop, str):
-            hops.append(NextHop(hop))
-        else:
-            raise wrong("nexthops", f"expected a NextHop, got {hop!r}")
-    return in_order(hops)
+    return in_order([_to_nexthop(hop) for hop in nexthops])
+
+
+def _to_nexthop(hop: Any) -> NextHop:
+    if isinstance(hop, NextHop):
+        return hop
+    try:
+        if isinstance(hop, Mapping):
+            return NextHop(**hop)
+        if isinstance(hop, tuple | list) and 1 <= len(hop) <= 3:
+            return NextHop(*hop)
+    except TypeError as error:
+        text = str(error).removeprefix("NextHop.__init__() ")
+        raise wrong("nexthops", f"{hop!r}: {text}") from None
+    if isinstance(hop, str):
+        return NextHop(hop)
+    raise wrong("nexthops", f"expected a NextHop, got {hop!r}")
 
 
 def in_order(hops: Iterable[NextHop]) -> tuple[NextHop, ...]:

@@ -119,7 +119,7 @@ class Link(Checked):
             or_none(up, "up", check_flag),
             or_none(mtu, "mtu", lambda v, label: between(v, label, 0, 2**31 - 1)),
             or_none(address, "address", hardware_address),
-            or_none(master, "master", lambda v, label: v and check_interface(v, label)),
+            or_none(master, "master", _master),
             or_none(alias, "alias", lambda v, label: check_text(v, label, _LONGEST_ALIAS)),
             _altnames(altnames),
             or_none(group, "group", lambda v, label: between(v, label, 0, U32)),
@@ -132,6 +132,10 @@ class Link(Checked):
 
     def __str__(self) -> str:
         return f"{self.name}{f' ({self.kind})' if self.kind else ''}"
+
+
+def _master(value: Any, what: str) -> str:
+    return "" if value == "" else check_interface(value, what)
 
 
 def _kind(value: Any, what: str) -> str:

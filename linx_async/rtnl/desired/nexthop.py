@@ -17,7 +17,7 @@ from .checks import (
     check_flag,
     check_interface,
     or_none,
-    to_address,
+    specified_address,
     to_protocol,
     wrong,
 )
@@ -77,7 +77,7 @@ class Nexthop(Checked):
     ) -> None:
         number = between(id, "id", 1, U32)
         members = _members(group, number)
-        via = or_none(gateway, "gateway", to_address)
+        via = or_none(gateway, "gateway", specified_address)
         way = via is not None or interface is not None
         if way + check_flag(blackhole, "blackhole") + bool(members) != 1:
             raise wrong(

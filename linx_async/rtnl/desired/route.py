@@ -24,7 +24,7 @@ from .checks import (
     either_address,
     one_of,
     or_none,
-    to_address,
+    specified_address,
     to_network,
     to_protocol,
     to_scope,
@@ -38,6 +38,7 @@ from .forwarding import (
     Encap,
     Forwarding,
     NextHop,
+    to_encap,
     to_metrics,
     to_nexthops,
 )
@@ -121,7 +122,7 @@ class Route(Checked):
         family: int | None = None,
         protocol: int | None = None,
     ) -> None:
-        via = or_none(gateway, "gateway", to_address)
+        via = or_none(gateway, "gateway", specified_address)
         goal = _destination(destination, via, family)
         what = f"route {goal}"
         version = goal.version
@@ -149,7 +150,7 @@ class Route(Checked):
                 kind,
                 via,
                 interface,
-                or_none(source, "source", lambda v, name: either_address(v, name, version)),
+                or_none(source, "source", lambda v, name: _source(v, name, version)),
                 _scope(version, kind, bool(via or hops or nhid))
                 if scope is None
                 else to_scope(scope, "scope"),
@@ -158,7 +159,7 @@ class Route(Checked):
                 nhid,
                 () if metrics is None else to_metrics(metrics),
                 preference,
-                encap,
+                or_none(encap, "encap", to_encap),
                 or_none(protocol, "protocol", to_protocol),
             ),
         )
@@ -251,6 +252,10 @@ def _destination(value: NetworkLike, via: IP | None, family: int | None) -> Netw
     if family is not None and goal.version != family:
         raise wrong("family", f"{family} is not that of {goal}")
     return goal
+
+
+def _source(value: IPLike, what: str, version: int) -> IP:
+    return either_address(specified_address(value, what), what, version)
 
 
 def _check_gateway(what: str, version: int, via: IP | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, ClassVar, TypeAlias
@@ -52,14 +53,20 @@ class RouteTable(Collection[Route]):
 
     def __init__(self, routes: Iterable[Route] = ()) -> None:
         groups: dict[Prefix, dict[bytes, Forwarding]] = {}
+        places: dict[Prefix, array[int]] = {}
         shared: dict[Forwarding, Forwarding] = {}
         for place, route in enumerate(routes):
-            group = groups.setdefault(route.prefix, {})
+            prefix = route.prefix
+            group = groups.setdefault(prefix, {})
             packed = route.destination.network_address.packed
             forwarding = shared.setdefault(route.forwarding, route.forwarding)
             if packed in group:
-                raise DesiredStateError(f"routes[{place}]: {route.key} is declared twice")
+                first = places[prefix][list(group).index(packed)]
+                raise DesiredStateError(
+                    f"routes[{place}]: {route.key} is declared already, by routes[{first}]"
+                )
             group[packed] = forwarding
+            places.setdefault(prefix, array("Q")).append(place)
         self.groups = groups
         self._ways: tuple[Forwarding, ...] | None = tuple(shared)
 

@@ -115,12 +115,17 @@ def draft_links(
             continue
         elif link.kind is None and name not in ground.coming:
             draft.wait(link.key, f"the interface {name} is not there")
-        elif blocked := ground.missing(link.parent) or ground.missing(link.master):
+        elif blocked := _unfounded(link, ground):
             draft.wait(link.key, blocked)
         else:
             _create(draft, link, ground, levels)
     _release(draft, wanted, observed, owned)
     return draft
+
+
+def _unfounded(link: Link, ground: Ground) -> str:
+    """Why a link cannot be made; empty where it can."""
+    return ground.missing(link.parent) or ground.missing(link.master or None)
 
 
 def _claim_on(found: ObservedLink, owned: Ownership) -> Claim | None:
@@ -188,6 +193,8 @@ def _judge(
         other = other or _unlike(parameters)
         if claim is None and not replace:
             draft.conflict(link.key, f"a foreign one is there: {other}")
+        elif blocked := _unfounded(link, ground):
+            draft.wait(link.key, blocked)
         else:
             draft.steps.first.append(DeleteLink(found))
             _create(draft, link, ground, levels, frozenset({link.key}))
