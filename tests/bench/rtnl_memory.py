@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import math
 import multiprocessing
-import resource
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -87,7 +86,7 @@ def looped(count: int) -> None:
 
 
 async def drive(client: Plain, count: int) -> None:
-    before = resident()
+    before = resident("VmRSS")
     began = time.perf_counter()
     desired = Desired(routes=iter(plain(count)))
     row("the desired state made", in_time(time.perf_counter() - began))
@@ -116,11 +115,13 @@ async def drive(client: Plain, count: int) -> None:
                 healed += len(told.applied)
         row(f"{changes} changes healed, on hints", in_time(time.perf_counter() - began))
         loop.stop()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    row("the process at its largest, a route", f"{(peak - before) / count:.0f} B", "all in all")
+    grown = (resident("VmHWM") - before) / count
+    row("the process at its largest, a route", f"{grown:.0f} B", "all in all")
 
 
-def resident() -> int:
-    """Bytes of memory that the process has."""
-    pages = Path("/proc/self/statm").read_text().split()[1]
-    return int(pages) * resource.getpagesize()
+def resident(field: str) -> int:
+    """Bytes of memory that the process has, or had at most (proc_pid_status(5))."""
+    # getrusage() would tell of the process before exec too.
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (line,) = (line for line in lines if line.startswith(f"{field}:"))
+    return int(line.split()[1]) * 1024
