@@ -21,6 +21,8 @@ __all__ = [
 
 def errno_name(number: int) -> str:
     """The errno by its name in errno(3), `EPERM`; an unknown one as `errno 1234`."""
+    if number == _errno.EOPNOTSUPP:
+        return "EOPNOTSUPP"  # Python says ENOTSUP, which the kernel never does
     return _errno.errorcode.get(number, f"errno {number}")
 
 

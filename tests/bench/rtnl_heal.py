@@ -78,13 +78,15 @@ async def measure_heals(
     """From a deletion by another process to the notification that it is back."""
     desired = Desired(addresses=[ADDRESS], routes=[ROUTE])
     for what, told in deletions(indices).items():
+        output = "[]"
         loop = Loop(rtnl.Source(), desired, interval=math.inf, debounce=0)
         command = [sys.executable, "-I", "-c", DELETER, *told, str(samples)]
         async with anyio.create_task_group() as tg:
             await tg.start(loop.run)
             done = await anyio.to_thread.run_sync(partial(foreigner.run, command, timeout=120))
+            output = done.stdout
             loop.stop()
-        found = sorted(latency / 1e6 for latency in json.loads(done.stdout))
+        found = sorted(latency / 1e6 for latency in json.loads(output))
         median, p95 = statistics.median(found), found[int(len(found) * 0.95)]
         row(
             f"a deleted {what}, {backend}, median of {len(found)}",

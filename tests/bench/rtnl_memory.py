@@ -62,6 +62,7 @@ async def measure_held(table: RouteTable) -> None:
     row("a desired route held", f"{per_route:.0f} B", "", at_most(per_route, HELD_BOUND, " B"))
     async with rtnl.Source() as source:
         passes = Passes(source, desired)
+        cached = 0.0
         for what in ("first pass", "quiet pass"):
             before = allocated()
             tracemalloc.reset_peak()

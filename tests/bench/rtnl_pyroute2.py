@@ -78,18 +78,21 @@ def dumped(count: int) -> None:
     assert len(found) == count
 
 
-def ndb_loaded() -> None:
+def ndb_of_pyroute2() -> Any:
     from pyroute2 import NDB
 
-    with NDB(log="error"):
+    quiet: Any = "error"
+    return NDB(log=quiet)
+
+
+def ndb_loaded() -> None:
+    with ndb_of_pyroute2():
         pass
 
 
 def ndb_added(routes: list[dict[str, Any]]) -> None:
     """By committing one by one, in an NDB that holds them alone."""
-    from pyroute2 import NDB
-
-    with NDB(log="error") as ndb:
+    with ndb_of_pyroute2() as ndb:
         for arguments in routes:
             ndb.routes.create(**arguments).commit()
 

@@ -36,7 +36,7 @@ __all__ = ["Passed", "extra", "index_in", "lacking", "reported"]
 KERNEL = 2
 LOWER_UP = 0x10000
 
-_ABSENT = "the interface is not there".split()
+_ABSENT = ["the", "interface", "is", "not", "there"]
 
 
 def reported(report: Report[RtnlOp]) -> set[str]:

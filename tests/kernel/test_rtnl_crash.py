@@ -54,7 +54,9 @@ REST: dict[str, list[Entry]] = {
     ],
     "rules": [{"priority": 1007, "table": 107, "source": "10.7.0.0/24"}],
 }
+ROUTES = REST["routes"]
 GATEWAYS = {"192.0.2.0/24": ("10.0.0.2", "10.0.0.3"), "2001:db8::/64": ("fd00::2", "fd00::3")}
+OTHER_ROUTES = [{**each, "gateway": GATEWAYS[each["destination"]][1]} for each in ROUTES]
 
 
 class RtnlLife(Life):
@@ -62,9 +64,10 @@ class RtnlLife(Life):
 
     source = "rtnl"
 
-    def __init__(self, murderer: Murderer, place: Path, seed: int) -> None:
+    def __init__(self, murderer: Murderer, place: Path, seed: int, *, tagged: bool) -> None:
         super().__init__(murderer, place, seed)
-        self.tagged = True
+        self.tagged = tagged
+        self.planned: list[dict[str, Any]] = []
         murderer.ask("write", values={"net/ipv6/conf/default/addr_gen_mode": "1"})
         murderer.ask("ip", commands=FOREIGN)
         self.before = self.look()
@@ -78,6 +81,8 @@ class RtnlLife(Life):
 
     def wishes(self) -> dict[str, Any]:
         rng = self.rng
+        if self.planned:
+            return self.planned.pop(0)
         wishes: dict[str, Any] = {
             "links": [dict(link) for link in LINKS if rng.random() < 0.6],
             **{
@@ -148,12 +153,9 @@ class RtnlLife(Life):
         assert all(owned[link.key].settled for link in wanted.links)
 
 
-@pytest.fixture(params=[True, False], ids=["tags on addresses", "no tags on addresses"])
-def life(
-    request: pytest.FixtureRequest, murderer: Murderer, tmp_path: Path
-) -> Iterator[RtnlLife]:
-    life = RtnlLife(murderer, tmp_path, seed=11)
-    life.tagged = request.param
+@pytest.fixture
+def life(request: pytest.FixtureRequest, murderer: Murderer, tmp_path: Path) -> Iterator[RtnlLife]:
+    life = RtnlLife(murderer, tmp_path, seed=11, tagged=request.param)
     yield life
     # Everything that was made goes, and everything foreign is as it was.
     assert life.live({})
@@ -164,11 +166,21 @@ def life(
     murderer.ask("ip", commands="link delete one\nrule delete priority 1009")
 
 
+tagged = pytest.mark.parametrize("life", [True], indirect=True, ids=["tags on addresses"])
+untagged = pytest.mark.parametrize("life", [False], indirect=True, ids=["no tags on addresses"])
+
+
+@untagged
 def test_killed_at_every_moment_of_its_life_it_loses_nothing(life: RtnlLife) -> None:
+    life.planned = [
+        {"links": LINKS[2:], "routes": OTHER_ROUTES[:1]},
+        {"links": LINKS[:2], **REST},
+    ]
     life.die_at_every_moment(wishes=1)
-    assert life.kills >= 20
+    assert life.kills >= 30
 
 
+@tagged
 def test_killed_at_random_moments_it_loses_nothing(life: RtnlLife) -> None:
     life.die_at_random_moments(KILLS)
     assert life.kills >= KILLS

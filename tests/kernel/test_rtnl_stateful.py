@@ -220,33 +220,6 @@ resources: dict[str, st.SearchStrategy[list[Any]]] = {
 }
 desired_states = st.fixed_dictionaries({}, optional=resources)
 
-import collections, atexit
-
-CNT = collections.Counter()
-
-
-def STATS(report):
-    CNT["passes"] += 1
-    for w in ("applied", "failed", "pending", "waiting", "conflicts"):
-        CNT[w] += bool(getattr(report, w))
-        for each in getattr(report, w):
-            CNT[
-                w
-                + " "
-                + (
-                    type(each).__name__
-                    if w in ("applied", "pending")
-                    else (
-                        type(each.op).__name__ + " " + str(each.error.errno)
-                        if w == "failed"
-                        else each.key.split()[0]
-                    )
-                )
-            ] += 1
-
-
-atexit.register(lambda: print(*sorted(CNT.items()), sep="\n", file=open("/tmp/rs/stats", "w")))
-
 
 class Story(RuleBasedStateMachine):
     """A namespace with veths and a bridge of somebody else's, who goes on changing it."""
@@ -273,7 +246,7 @@ class Story(RuleBasedStateMachine):
         world: World = self.do(self.place.world)
         return world
 
-    @initialize(replace=st.booleans(), furnished=st.booleans())
+    @initialize(replace=st.booleans(), furnished=st.sampled_from([True, True, True, False]))
     def begin(self, replace: bool, furnished: bool) -> None:
         self.replace = replace
         self.options: dict[str, Any] = {"on_conflict": "replace" if replace else "report"}
@@ -312,6 +285,7 @@ class Story(RuleBasedStateMachine):
 
     @rule(times=counts, kept=st.booleans())
     def we_pass(self, times: int, kept: bool) -> None:
+        """A few passes in a row, of the source that is entered all the time or of new ones."""
         passed = None
         for _ in range(times):
             passed = self.one_pass(kept=kept)
@@ -323,7 +297,6 @@ class Story(RuleBasedStateMachine):
         owned, before = self.owned, self.world()
         report = self.in_the_kept_source() if kept else self.in_a_new_source()
         self.owned = report.last_applied
-        STATS(report)
         return Passed(TAG, self.replace, self.desired, owned, before, self.world(), report)
 
     def in_the_kept_source(self) -> Report[RtnlOp]:
@@ -459,5 +432,5 @@ def is_far_reaching(op: RtnlOp) -> bool:
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_whatever_others_do_a_pass_makes_what_is_desired_or_says_why_not(backend: str) -> None:
-    few = settings(max_examples=max(10, settings().max_examples // 2), stateful_step_count=20)
+    few = settings(max_examples=max(10, settings().max_examples // 3), stateful_step_count=20)
     run_state_machine_as_test(type("Story", (Story,), {"backend": backend}), settings=few)

@@ -347,7 +347,7 @@ async def test_a_key_that_turns_out_to_be_anothers_is_a_conflict_and_no_failure(
     report = await one_pass(source)
     assert report.conflicts == (Conflict("a", "protocol 4 has it"),)
     assert [op.key for op in report.applied] == ["b"]
-    assert report.failed == report.pending == ()
+    assert not any([report.failed, report.pending])
     assert not report.converged
 
 
@@ -414,8 +414,8 @@ async def test_done_may_be_shared_by_all_ops() -> None:
 
 
 def test_only_what_was_done_is_done() -> None:
-    assert DONE == Outcome()
     assert DONE.done
+    assert Outcome() == DONE
     assert Outcome(settled="").done
     assert not any(
         outcome.done for outcome in (HELD, no("a"), Outcome(unknown=True), Outcome(no("a").error))

@@ -16,12 +16,12 @@ from ..desired.checks import IP, Network
 from ..ops import AddAddress, DeleteAddress, ReplaceAddress, RtnlOp
 from .draft import Draft, Ground
 
-__all__ = ["Whose", "addresses", "draft_addresses", "is_tentative", "network"]
+__all__ = ["DADFAILED", "Whose", "addresses", "draft_addresses", "is_tentative", "network"]
 
 # IFA_F_*, include/uapi/linux/if_addr.h
 _SECONDARY = 0x01
 _OPTIMISTIC = 0x04
-_DADFAILED = 0x08
+DADFAILED = 0x08
 _TENTATIVE = 0x40
 
 
@@ -89,7 +89,7 @@ def addresses(
 
 def is_tentative(address: Address) -> bool:
     """Whether duplicate address detection is not done yet (RFC 4862); an optimistic one is used."""
-    return bool(address.flags & _TENTATIVE) and not address.flags & (_OPTIMISTIC | _DADFAILED)
+    return bool(address.flags & _TENTATIVE) and not address.flags & (_OPTIMISTIC | DADFAILED)
 
 
 def draft_addresses(
@@ -128,7 +128,7 @@ def _judge(
 ) -> list[tuple[Address, Address]]:
     """Note how an address differs; gives it with what is there where it has to be made anew."""
     key = address.key
-    if found.flags & _DADFAILED:
+    if found.flags & DADFAILED:
         message = "duplicate address detection failed: another host has it"
         draft.failed.append(OpError(key, None, message))
         return []

@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Final
 
 from ..desired import Link
 from .draft import Ground
 
-__all__ = ["Levels"]
+__all__ = ["Levels", "founded"]
 
 _PREFIX: Final = "link "
 _LEVELS_A_LINK: Final = 3
 """A link is made, then set, then moved."""
+
+
+def founded(
+    coming: Mapping[str, str], links: Iterable[Link], there: Container[str]
+) -> Mapping[str, str]:
+    """Of the links to come those that can: what they sit on, and belong to, is there or comes too.
+
+    Args:
+        coming: The keys of the links that bring them, by name.
+        links: The desired links.
+        there: The names of the links that are there, and stay.
+    """
+    needs = {link.key: [each for each in (link.parent, link.master) if each] for link in links}
+    while True:
+        left = {
+            name: key
+            for name, key in coming.items()
+            if all(each in there or each in coming for each in needs[key])
+        }
+        if len(left) == len(coming):
+            return left
+        coming = left
 
 
 class Levels:

@@ -14,7 +14,7 @@ from ..observed_link import ObservedLink
 from ..ops import AddLink, DeleteLink, MoveLink, Release, RtnlOp, SetLink
 from ..records import LinkRecord
 from .draft import Draft, Ground
-from .levels import Levels
+from .levels import Levels, founded
 
 __all__ = ["draft_links", "ground_of", "links"]
 
@@ -75,7 +75,9 @@ def ground_of(
     kinds = {name: found.kind for name, found in observed.items()}
     kinds |= {link.name: link.kind for link in desired if link.kind is not None}
     bonds = frozenset(name for name, kind in kinds.items() if kind == "bond")
-    return Ground(observed, coming, up, _going(desired, observed, owned), bonds)
+    going = _going(desired, observed, owned)
+    can_come = founded(coming, desired, observed.keys() - going)
+    return Ground(observed, can_come, up, going, bonds)
 
 
 def _going(

@@ -9,7 +9,7 @@ from ..desired.checks import IP, Network
 from ..desired.desired import Desired
 from ..desired.forwarding import Forwarding
 from ..observed import Observed
-from .address_ops import is_tentative, network
+from .address_ops import DADFAILED, is_tentative, network
 from .draft import Draft, Ground
 
 __all__ = ["Obstacles"]
@@ -81,12 +81,20 @@ def _numbers(nexthops: Collection[Nexthop]) -> set[int]:
 
 def _tentative(observed: Collection[Address], wanted: Collection[Address]) -> Mapping[str, str]:
     """Why an address cannot be a route's source yet, by address."""
-    usable = {str(each.address) for each in observed if not is_tentative(each)}
+    usable = {
+        str(each.address)
+        for each in observed
+        if not is_tentative(each) and not each.flags & DADFAILED
+    }
     waiting = {
         str(each.address): f"duplicate address detection of {each.address} is not over yet"
         for each in observed
         if is_tentative(each)
     }
+    for each in observed:
+        if each.flags & DADFAILED:
+            failed = f"duplicate address detection of {each.address} failed"
+            waiting.setdefault(str(each.address), failed)
     for each in wanted:
         text = str(each.address)
         if each.family == 6 and not each.nodad and text not in usable:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
+from operator import attrgetter
+from typing import Any
 
-from attrs import evolve
+from attrs import fields
 
 from ..._core.model import Plan
 from ..desired import Neighbour, Nexthop, Rule
-from ..desired.checks import Unknown
 from ..ops import (
     AddNeighbour,
     AddNexthop,
@@ -33,6 +34,10 @@ __all__ = [
 
 _LOWER_UP = 0x10000  # IFF_LOWER_UP, include/uapi/linux/if.h
 _LASTING = frozenset({"permanent", "noarp"})
+# What is not known here is a condition too: such a rule is never a desired one.
+_said: Callable[[Rule], tuple[Any, ...]] = attrgetter(
+    *(each.name for each in fields(Rule) if each.name not in {"protocol", "flags"})
+)
 _EXTERNALLY_LEARNED = 0x10  # NTF_EXT_LEARNED: a daemon's, whatever its state
 
 
@@ -54,9 +59,9 @@ def draft_rules(desired: Iterable[Rule], observed: Iterable[Rule], *, protocol: 
     """The ops on rules."""
     draft = Draft()
     # The same rule may be there with several tags.
-    there = [(_untagged(rule), rule) for rule in observed]
+    there = [(_said(rule), rule) for rule in observed]
     known = {what for what, _ in there}
-    wanted = {_untagged(rule): rule for rule in desired}
+    wanted = {_said(rule): rule for rule in desired}
     added = [rule for what, rule in wanted.items() if what not in known]
     gone = [rule for what, rule in there if what not in wanted and rule.protocol == protocol]
     # What a rule leaves out matches anything when the kernel compares it with another
@@ -74,11 +79,6 @@ def _conditions(rule: Rule) -> int:
         *(rule.ip_protocol, rule.source_ports, rule.destination_ports),
     )
     return sum(each is not None for each in said) + bool(rule.tos)
-
-
-def _untagged(rule: Rule) -> tuple[Rule, Unknown]:
-    # What is not known here is a condition too: such a rule is never a desired one.
-    return evolve(rule, protocol=None), rule.unknown
 
 
 def neighbours(
@@ -188,7 +188,7 @@ def draft_nexthops(
     draft = Draft()
     there = {nexthop.id: nexthop for nexthop in observed}
     wanted = {nexthop.id: nexthop for nexthop in desired}
-    will_be = set(there)
+    will_be = {n for n, each in there.items() if n in wanted or each.protocol != protocol}
     for number, nexthop in sorted(wanted.items(), key=lambda item: bool(item[1].group)):
         found = there.get(number)
         if found is not None and _same_nexthop(nexthop, found):
