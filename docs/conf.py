@@ -15,7 +15,7 @@ copyright = author
 release = version = importlib.metadata.version("linx-async")
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "rtnl_hints.md"]
 html_theme = "furo"
 html_title = f"linx-async {release}"
 default_role = "code"

@@ -23,6 +23,8 @@ _ROUND = 4
 """A fight with somebody who waits as long as we do: both gather hints, and both hold back."""
 _RAPID = 0.025
 """Seconds within which a second drift of the same key counts as part of a fight."""
+_MOST_STREAKS = 10_000
+"""Keys of one pass that are counted."""
 _FLAPPING_AFTER = 3
 _JITTER = 0.1
 
@@ -147,10 +149,13 @@ class Pace:
             self._failures = 0
             self._failing = frozenset()
         counted = trigger in _COUNTED
-        changed = keys_of(report.applied) if report.changed else frozenset()
+        changed: frozenset[str] = frozenset()
+        if counted and report.changed:
+            # Who fights over a hundred thousand keys fights over the first of them too.
+            changed = keys_of(report.applied[:_MOST_STREAKS])
         if counted:
             self._damp(now, changed)
-        self._last_changed = changed if counted else frozenset()
+        self._last_changed = changed
         self._catch_up(now)
 
     def failed(self, now: float) -> None:

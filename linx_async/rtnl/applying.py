@@ -73,17 +73,21 @@ class Encoder:
         indices: The indices of interfaces by name.
         protocol: Our tag.
         address_protocol: Our tag on addresses; 0 where the kernel has none.
-        descriptors: Descriptors of network namespaces, by scope, for links that go there.
     """
 
     indices: Indices
     protocol: int
     address_protocol: int
-    descriptors: Mapping[str, int] = field(factory=dict)
-    _templates: dict[tuple[Prefix, int, bool], tuple[bytes, bytes]] = field(factory=dict)
+    _templates: dict[tuple[Prefix, int, bool], tuple[bytes, bytes, Forwarding]] = field(
+        factory=dict
+    )
 
-    def steps(self, op: RtnlOp) -> Steps:
+    def steps(self, op: RtnlOp, namespaces: Mapping[str, int] | None = None) -> Steps:
         """The messages of an op.
+
+        Args:
+            op: The op.
+            namespaces: Descriptors of network namespaces, by scope, for links that go there.
 
         Raises:
             NoInterface: An interface is not there (any more).
@@ -97,7 +101,7 @@ class Encoder:
             case ReplaceRoute():
                 return self._replaced_route(op)
             case AddLink() | SetLink() | MoveLink() | DeleteLink():
-                return self._link(op)
+                return self._link(op, namespaces or {})
             case AddAddress() | ReplaceAddress() | DeleteAddress():
                 return self._address(op)
             case _:
@@ -140,11 +144,12 @@ class Encoder:
         found = self._templates.get(key)
         if found is None:
             if delete:
-                found = delete_template(prefix, forwarding, self.indices)
+                parts = delete_template(prefix, forwarding, self.indices)
             else:
-                found = template(prefix, forwarding, self.indices, self.protocol)
-            self._templates[key] = found
-        head, tail = found
+                parts = template(prefix, forwarding, self.indices, self.protocol)
+            # Kept with it, so that no other takes its place in memory.
+            found = self._templates[key] = (*parts, forwarding)
+        head, tail, _ = found
         return head + packed + tail if prefix.length else head + tail
 
     def _replaced_route(self, op: ReplaceRoute) -> Steps:
@@ -156,30 +161,28 @@ class Encoder:
         old = self._route(op.prefix, op.packed, op.observed, delete=True)
         return [[(Type.NEWROUTE, _APPEND, new)], [(Type.DELROUTE, 0, old)]]
 
-    def _link(self, op: AddLink | SetLink | MoveLink | DeleteLink) -> Steps:
+    def _link(
+        self, op: AddLink | SetLink | MoveLink | DeleteLink, namespaces: Mapping[str, int]
+    ) -> Steps:
         match op:
             case AddLink(link=new):
                 kind = str(new.kind)
                 data = encode_parameters(kind, new.parameters) if new.parameters else b""
-                peer = None if new.peer_netns is None else self._namespace(str(new.peer_netns))
+                peer = (
+                    None if new.peer_netns is None else _namespace(namespaces, str(new.peer_netns))
+                )
                 # An MTU that is set later is kept: a bridge takes that of its ports otherwise.
                 bare = evolve(new, mtu=None)
                 payload = link.encode_create(bare, self.indices, data, peer_netns=peer)
                 return [[(Type.NEWLINK, CREATE, payload)]]
             case SetLink():
                 return self._set_link(op)
-            case MoveLink(link=there):
-                netns = self._namespace(str(there.netns))
-                index = index_of(self.indices, there.name)
+            case MoveLink(link=going):
+                netns = _namespace(namespaces, str(going.netns))
+                index = index_of(self.indices, going.name)
                 return [[(Type.NEWLINK, 0, link.encode_move(index, netns))]]
             case DeleteLink(observed=old):
                 return [[(Type.DELLINK, 0, link.encode_delete(old.index))]]
-
-    def _namespace(self, scope: str) -> int:
-        descriptor = self.descriptors.get(scope)
-        if descriptor is None:
-            raise NoInterface(f"of the network namespace {scope}")
-        return descriptor
 
     def _set_link(self, op: SetLink) -> Steps:
         index = index_of(self.indices, op.link.name)
@@ -238,6 +241,13 @@ class Encoder:
             case DeleteNexthop(observed=old):
                 return Type.DELNEXTHOP, 0, nexthop.encode_delete(old, indices)
         raise TypeError(f"{op!r} is no business of the kernel's")
+
+
+def _namespace(namespaces: Mapping[str, int], scope: str) -> int:
+    descriptor = namespaces.get(scope)
+    if descriptor is None:
+        raise NoInterface(f"of the network namespace {scope}")
+    return descriptor
 
 
 def is_done_already(op: RtnlOp, refusal: Refusal) -> bool:

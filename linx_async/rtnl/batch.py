@@ -39,8 +39,7 @@ class Batch:
         target: The namespace.
         socket: A socket in it.
         views: What was last read of it.
-        protocol: Our tag.
-        address_protocol: Our tag on addresses; 0 where the kernel has none.
+        encoder: What makes messages of them; it may be another batch's too.
 
     Attributes:
         contested: The tables, each with its family, in which another turned out to have what was
@@ -53,14 +52,12 @@ class Batch:
         target: Target,
         socket: NetlinkSocket,
         views: Views,
-        *,
-        protocol: int,
-        address_protocol: int,
+        encoder: Encoder,
     ) -> None:
         self._ops = ops
         self._target = target
-        self._protocol = protocol
-        self._address_protocol = address_protocol
+        self._protocol = encoder.protocol
+        self._encoder = encoder
         self._socket = socket
         self._views = views
         self._outcomes: list[Outcome] = [DONE] * len(ops)
@@ -77,8 +74,7 @@ class Batch:
         await self._beware()
         await self._make_tuns()
         async with descriptors(self._ops) as namespaces:
-            encoder = self._encoder(namespaces)
-            left = self._encoded(encoder)
+            left = self._encoded(namespaces)
             while left:
                 refusals = await _send(self._socket, left)
                 for place in refusals:
@@ -91,7 +87,7 @@ class Batch:
 
     async def _only_routes(self) -> bool:
         """Add or delete routes, and nothing else: the short way for very many of them."""
-        encoder = self._encoder({})
+        encoder = self._encoder
         kinds = set(map(type, self._ops))
         try:
             if kinds == {AddRoute}:
@@ -107,9 +103,6 @@ class Batch:
         await self._judge({place: each for place, each in enumerate(answers) if each is not None})
         return True
 
-    def _encoder(self, namespaces: Mapping[str, int]) -> Encoder:
-        return Encoder(self._views.indices, self._protocol, self._address_protocol, namespaces)
-
     async def _make_tuns(self) -> None:
         """Make what only an ioctl makes, of the ops that are still to be done."""
         for place, op in enumerate(self._ops):
@@ -117,14 +110,14 @@ class Batch:
                 error = await made_tun(self._target, op.link)
                 self._outcomes[place] = DONE if error is None else Outcome(error)
 
-    def _encoded(self, encoder: Encoder) -> dict[int, Steps]:
+    def _encoded(self, namespaces: Mapping[str, int]) -> dict[int, Steps]:
         """The messages of the ops that are still to be done, by place."""
         steps: dict[int, Steps] = {}
         for place, op in enumerate(self._ops):
             is_made = isinstance(op, AddLink) and op.link.kind == "tun"
             if self._outcomes[place] is DONE and not is_made:
                 try:
-                    steps[place] = encoder.steps(op)
+                    steps[place] = self._encoder.steps(op, namespaces)
                 except NoInterface as error:
                     missing = f"the interface {error.name} is not there"
                     self._outcomes[place] = Outcome(OpError(op.key, errno.ENODEV, missing))

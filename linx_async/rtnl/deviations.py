@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from operator import itemgetter
 
 from attrs import field, frozen
 
@@ -29,6 +30,11 @@ class Deviations:
     different: Mapping[RouteKey, tuple[Forwarding, Forwarding]] = field(factory=dict)
     extra: Mapping[RouteKey, tuple[Forwarding, ...]] = field(factory=dict)
     twins: frozenset[RouteKey] = frozenset()
+
+    @property
+    def lacking(self) -> frozenset[tuple[int, int]]:
+        """The tables, each with its family, in which something is missing."""
+        return frozenset((p.family, p.table) for p in set(map(itemgetter(0), self.missing)))
 
     @property
     def size(self) -> int:
@@ -107,9 +113,9 @@ def compared(desired: Routes, found: Iterable[Found]) -> Deviations:
             if not same:
                 different[prefix, packed] = wanted, there
         if matched < len(have):
-            extra.update(((prefix, dst), (have[dst],)) for dst in have.keys() - want.keys())
+            extra |= {(prefix, dst): (have[dst],) for dst in have.keys() - want.keys()}
     for prefix in observed.keys() - desired.keys():
-        extra.update(((prefix, dst), (there,)) for dst, there in observed[prefix].items())
+        extra |= {(prefix, dst): (there,) for dst, there in observed[prefix].items()}
     deviations = Deviations(missing, different, extra, frozenset(twins))
     return _with_twins(desired, deviations, twins, observed) if twins else deviations
 

@@ -36,7 +36,7 @@ class LinkRecord:
             found: Any = json.loads(rest or "{}")
             rounded = {str(name): (pair[0], pair[1]) for name, pair in found.items()}
             return cls(int(index), rounded)
-        except (ValueError, TypeError, AttributeError, LookupError):
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
             return None
 
     def __str__(self) -> str:

@@ -16,6 +16,7 @@ from .._core.ownership import Ownership
 from .._kernel.netns import NetworkNamespace, Target, namespace_of
 from .._kernel.release import kernel_release
 from .._kernel.socket import NetlinkSocket
+from .applying import Encoder
 from .batch import Batch
 from .desired import Address, Neighbour, Nexthop, Rule
 from .desired.checks import between
@@ -89,6 +90,7 @@ class Source:
         self._subscription: Subscription | None = None
         self._interest: tuple[Desired, Interest] | None = None
         self._looked_in: set[tuple[int, int]] = set()
+        self._encoder: Encoder | None = None
         self._planned: tuple[Observed, Ownership, Plan[RtnlOp]] | None = None
 
     def check(self, desired: DesiredLike, /) -> DesiredLike:
@@ -179,6 +181,7 @@ class Source:
         """
         wanted = Desired.of(desired)
         target, _, views = self._entered()
+        self._encoder = None
         if target.foreign:
             await to_thread.run_sync(target.check)
         if self._subscription is not None:
@@ -226,12 +229,11 @@ class Source:
         Raises:
             SourceError: No whole answer came.
         """
-        work = Batch(
-            batch,
-            *self._entered(),
-            protocol=self.protocol,
-            address_protocol=self.protocol if self._tagged else 0,
-        )
+        target, socket, views = self._entered()
+        if self._encoder is None or self._encoder.indices is not views.indices:
+            tag = self.protocol if self._tagged else 0
+            self._encoder = Encoder(views.indices, self.protocol, tag)
+        work = Batch(batch, target, socket, views, self._encoder)
         outcomes = await work.carry_out()
         # The next pass looks who it is.
         self._looked_in -= work.contested
@@ -279,8 +281,7 @@ class Source:
         A table is looked into when something is missing there for the first time, and as long as
         others hold something desired in it. In between, the exclusive create finds them.
         """
-        tables = {(prefix.family, prefix.table) for prefix, _ in deviations.missing}
-        unknown = tables - self._looked_in
+        unknown = deviations.lacking - self._looked_in
         if not unknown:
             return {}
         found = await views.foreign_routes(deviations.missing, unknown)

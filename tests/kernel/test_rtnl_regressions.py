@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from linx_async import rtnl
-from linx_async.rtnl import Desired, Link, Neighbour, Rule
+from linx_async.rtnl import Desired, Link, Neighbour, Nexthop, Rule
 from linx_async.testing.namespaces import Namespaces
 from tests.kernel.rtnl_place import Place, World, place_in
 
@@ -79,3 +79,14 @@ async def test_a_foreign_link_stays_until_what_replaces_it_can_be_made(
     report = await rtnl.reconcile(desired, scope=box.pid, on_conflict="replace")
     assert [each.reason for each in report.waiting] == ["the interface absent is not there"]
     assert (await place.links())["new"].kind == "ifb"
+
+
+async def test_a_group_waits_for_a_member_that_is_not_declared_any_more(
+    box: Namespaces, place: Place
+) -> None:
+    member, group = Nexthop(1, interface="va"), Nexthop(11, group=[1])
+    made = await rtnl.reconcile(Desired(nexthops=[member, group]), scope=box.pid)
+    desired = Desired(nexthops=[group])
+    report = await rtnl.reconcile(desired, scope=box.pid, last_applied=made.last_applied)
+    assert [each.key for each in report.waiting] == [group.key]
+    assert (await place.world()).nexthops == ()

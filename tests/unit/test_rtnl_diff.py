@@ -172,6 +172,12 @@ def test_a_claim_that_nobody_saw_settled_is_settled_by_the_next_pass() -> None:
     assert told(diff.links([], there, record)) == ["delete link br0 (bridge)"]
 
 
+def test_a_claim_that_cannot_be_read_owns_nothing() -> None:
+    there = by_name(found("br0", 7, "bridge"))
+    record = Ownership().with_claims([Claim("link br0", "bridge", settled="seven")])
+    assert diff.links([], there, record) == Plan(stale=frozenset({"link br0"}))
+
+
 def test_a_link_of_ours_that_is_declared_as_somebody_elses_is_released() -> None:
     br0 = found("br0", kind="bridge")
     plan = diff.links([Link("br0")], by_name(br0), made("bridge", br0))

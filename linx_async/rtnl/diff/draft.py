@@ -13,7 +13,7 @@ from ..ops import RtnlOp
 
 __all__ = ["OPS_A_BATCH", "Draft", "Ground", "Steps"]
 
-OPS_A_BATCH = 1000
+OPS_A_BATCH = 2000
 """Ops that are applied before the pass may be cancelled: a few sends."""
 
 

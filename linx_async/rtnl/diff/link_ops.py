@@ -135,9 +135,11 @@ def _claim_on(found: ObservedLink, owned: Ownership) -> Claim | None:
     claim = owned.get(f"{_PREFIX}{found.name}")
     if claim is None or claim.value != found.kind:
         return None
+    if claim.settled is None:
+        # Nobody has seen what became of it, and it may well be ours.
+        return claim
     record = LinkRecord.of(claim.settled)
-    # Not settled: nobody has seen what became of it, and it may well be ours.
-    return claim if record is None or record.index == found.index else None
+    return claim if record is not None and record.index == found.index else None
 
 
 def _create(

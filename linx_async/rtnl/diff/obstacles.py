@@ -42,7 +42,7 @@ class Obstacles:
             return f"the nexthop {number} is not there"
         if number and (stuck := self._stuck.get(f"nexthop {number}")):
             return stuck
-        if forwarding.source and (reason := self._tentative.get(str(forwarding.source))):
+        if forwarding.source and (reason := self._tentative.get(forwarding.source)):
             return reason
         ways = [(forwarding.gateway, forwarding.interface)]
         ways += [(hop.gateway, hop.interface) for hop in forwarding.nexthops]
@@ -79,24 +79,21 @@ def _numbers(nexthops: Collection[Nexthop]) -> set[int]:
     return {nexthop.id for nexthop in nexthops}
 
 
-def _tentative(observed: Collection[Address], wanted: Collection[Address]) -> Mapping[str, str]:
+def _tentative(observed: Collection[Address], wanted: Collection[Address]) -> Mapping[IP, str]:
     """Why an address cannot be a route's source yet, by address."""
     usable = {
-        str(each.address)
-        for each in observed
-        if not is_tentative(each) and not each.flags & DADFAILED
+        each.address for each in observed if not is_tentative(each) and not each.flags & DADFAILED
     }
     waiting = {
-        str(each.address): f"duplicate address detection of {each.address} is not over yet"
+        each.address: f"duplicate address detection of {each.address} is not over yet"
         for each in observed
         if is_tentative(each)
     }
     for each in observed:
         if each.flags & DADFAILED:
             failed = f"duplicate address detection of {each.address} failed"
-            waiting.setdefault(str(each.address), failed)
+            waiting.setdefault(each.address, failed)
     for each in wanted:
-        text = str(each.address)
-        if each.family == 6 and not each.nodad and text not in usable:
-            waiting.setdefault(text, f"{text} is not there yet")
-    return {text: reason for text, reason in waiting.items() if text not in usable}
+        if each.family == 6 and not each.nodad and each.address not in usable:
+            waiting.setdefault(each.address, f"{each.address} is not there yet")
+    return {address: reason for address, reason in waiting.items() if address not in usable}

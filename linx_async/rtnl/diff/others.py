@@ -191,12 +191,11 @@ def draft_nexthops(
     will_be = {n for n, each in there.items() if n in wanted or each.protocol != protocol}
     for number, nexthop in sorted(wanted.items(), key=lambda item: bool(item[1].group)):
         found = there.get(number)
-        if found is not None and _same_nexthop(nexthop, found):
+        lacking = _lacking(nexthop, will_be)
+        if found is not None and _same_nexthop(nexthop, found) and not lacking:
             continue
         blocked = (
-            ground.down(nexthop.interface)
-            or _without_carrier(nexthop.interface, ground)
-            or _lacking(nexthop, will_be)
+            ground.down(nexthop.interface) or _without_carrier(nexthop.interface, ground) or lacking
         )
         requires = ground.requires(nexthop.interface) | {
             f"nexthop {member}" for member, _ in nexthop.group
