@@ -16,6 +16,7 @@ from .desired import (
     Rule,
 )
 from .desired.desired import Desired, DesiredLike
+from .desired.route import Prefix
 from .desired.routes import RouteTable
 from .monitor import Announcement, Lost, monitor
 from .observed import Observed
@@ -42,6 +43,7 @@ from .ops import (
     RtnlOp,
     SetLink,
 )
+from .seen import SeenRoutes
 from .source import PROTOCOL, Scope, Source
 from .verbs import observe, reconcile, subscribe
 
@@ -74,6 +76,7 @@ __all__ = [
     "Nexthop",
     "Observed",
     "ObservedLink",
+    "Prefix",
     "Release",
     "ReplaceAddress",
     "ReplaceNeighbour",
@@ -84,6 +87,7 @@ __all__ = [
     "RtnlOp",
     "Rule",
     "Scope",
+    "SeenRoutes",
     "SetLink",
     "Source",
     "diff",

@@ -66,11 +66,6 @@ def reported(plan: Plan[RtnlOp]) -> set[str]:
     return {each.key for each in (*plan.waiting, *plan.conflicts, *plan.failed)}
 
 
-def test_a_tag_alone_does_not_tell_values_apart() -> None:
-    assert tagged(Rule(1, 2), OURS).key == Rule(1, 2).key
-    assert tagged(Route("10.0.0.0/8", "10.0.0.1"), OURS).protocol == OURS
-
-
 # Addresses
 
 IPV4 = ("10.0.0.2/24", "10.0.0.3/24", "10.0.0.4/24", "10.0.0.2/16", "10.1.0.2/24", "10.1.0.3/24")
@@ -97,15 +92,13 @@ def address_values(draw: st.DrawFn) -> Address:
 
 def with_secondaries(addresses: Iterable[Address]) -> list[Address]:
     """The same, with those after the first of a network marked as the kernel marks them."""
-    networks: set[Any] = set()
+    networks: set[tuple[str, int, int]] = set()
     result = []
     for each in addresses:
-        text = f"{each.address}/{each.prefix_length}"
-        network = (each.interface, Route.__name__, Address("x", text).prefix_length, base(each))
+        network = each.interface, each.prefix_length, base(each)
         later = each.family == 4 and network in networks
         networks.add(network)
-        flags = SECONDARY if later else 0
-        result.append(attrs.evolve(each, flags=flags))
+        result.append(attrs.evolve(each, flags=SECONDARY if later else 0))
     return result
 
 
@@ -115,7 +108,7 @@ def base(address: Address) -> int:
 
 
 class Addresses:
-    """The addresses of a kernel: the first of an IPv4 network is primary, and takes others along."""
+    """The addresses of a kernel: the first of an IPv4 network goes with the others of it."""
 
     def __init__(self, addresses: Iterable[Address], promoting: Iterable[str]) -> None:
         self.there = {each.key: each for each in with_secondaries(addresses)}

@@ -532,6 +532,12 @@ def test_nor_is_such_an_address_made_anew() -> None:
     assert (plan.ops, len(plan.conflicts)) == ((), 1)
 
 
+def test_an_address_is_made_anew_before_another_of_its_network_comes() -> None:
+    desired = [Address("eth0", "10.0.0.3/24"), Address("eth0", "10.0.0.2/24")]
+    plan = diff.addresses(desired, [ours("eth0", "10.0.0.2/24", label="eth0:x")])
+    assert [type(op) for op in plan.ops] == [ReplaceAddress, AddAddress]
+
+
 def test_an_interface_that_promotes_secondaries_loses_none() -> None:
     there = [ours("eth0", "10.0.0.2/24"), theirs("eth0", "10.0.0.3/24", flags=SECONDARY)]
     plan = diff.addresses([], there, promoting={"eth0"})
@@ -633,6 +639,16 @@ def test_a_nexthop_that_foreign_objects_go_by_is_not_deleted() -> None:
         "nexthop 1": "deleting it would change what is not ours: route 10.0.0.0/8 of protocol 3",
         "nexthop 2": "deleting it would change what is not ours: nexthop 9 of protocol 186",
     }
+
+
+def test_a_nexthop_goes_once_the_foreign_group_that_had_it_is_taken_over() -> None:
+    there = [
+        Nexthop(1, blackhole=True, protocol=OURS),
+        Nexthop(9, group=[1], protocol=THEIRS),
+    ]
+    desired = [Nexthop(2, blackhole=True), Nexthop(9, group=[2])]
+    plan = diff.nexthops(desired, there, replace=True)
+    assert [op.key for op in plan.ops] == ["nexthop 2", "nexthop 9", "nexthop 1"]
 
 
 def test_a_nexthop_waits_for_its_interface_to_be_up_and_to_have_a_carrier() -> None:

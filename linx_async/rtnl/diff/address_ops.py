@@ -230,7 +230,9 @@ class _Clearing:
         own = not self._whose.tagged
         for address, found in allowed:
             if address.key not in again:
-                self._draft.steps.build(ReplaceAddress(address, found, in_place=False, own=own))
+                # Before what is added: it would take along a new address of its network.
+                renew = ReplaceAddress(address, found, in_place=False, own=own)
+                self._draft.steps.first.append(renew)
         for address in again.values():
             self._draft.steps.build(AddAddress(address, again=True, own=own), 1)
 

@@ -189,6 +189,7 @@ def draft_nexthops(
     there = {nexthop.id: nexthop for nexthop in observed}
     wanted = {nexthop.id: nexthop for nexthop in desired}
     will_be = {n for n, each in there.items() if n in wanted or each.protocol != protocol}
+    taken: set[int] = set()
     for number, nexthop in sorted(wanted.items(), key=lambda item: bool(item[1].group)):
         found = there.get(number)
         lacking = _lacking(nexthop, will_be)
@@ -208,12 +209,13 @@ def draft_nexthops(
             will_be.add(number)
         elif found.protocol == protocol or replace:
             draft.steps.build(ReplaceNexthop(nexthop, found, requires), level)
+            taken.add(number)
         else:
             draft.conflict(nexthop.key, f"protocol {found.protocol} has nexthop {found} there")
     theirs = {
         member: f"nexthop {other.id} of protocol {other.protocol}"
         for other in there.values()
-        if other.protocol != protocol
+        if other.protocol != protocol and other.id not in taken
         for member, _ in other.group
     }
     gone = []
