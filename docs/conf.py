@@ -39,6 +39,7 @@ nitpick_ignore_regex = [
     ("py:.*", rf"({OTHERS})\..*"),
     ("py:.*", r"(.*\.)?(DesiredT|ObservedT|OpT|OpT_co|_Ts)"),
     ("py:.*", r"(.*\.)?(DesiredLike|FlatOp|Value)"),
+    ("py:.*", r"(.*\.)?(Announced|IP|Kind|RouteKey|Unknown)"),
     ("py:.*", r"linx_async\._(flat|kernel)\..*"),
     # How the routes of a pass are kept is nobody's business; `table()` is.
     ("py:.*", r"linx_async\.rtnl\.(streams|deviations)\..*"),

@@ -151,7 +151,7 @@ class NetlinkSocket(AsyncResource):
         """Ask for a dump, and take it as it comes, without looking at it.
 
         Dumps have one sequence number of their own on this socket, so that those of an unchanged
-        table are the same bytes; after one that was cut short, they have another.
+        table are the same bytes. Right after an answer that was cut short, they have another.
 
         Args:
             type: nlmsg_type of the request.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from typing import Any, Final, TypeAlias
 
 from attrs import define, field
@@ -15,7 +15,7 @@ from .desired.forwarding import Forwarding
 from .desired.route import Prefix
 from .streams import Stream
 
-__all__ = ["Found", "RouteKey", "RouteReader"]
+__all__ = ["Found", "RouteKey", "RouteReader", "check_destinations"]
 
 RouteKey: TypeAlias = tuple[Prefix, bytes]
 """What tells a route from others: its prefix, and its packed destination."""
@@ -51,6 +51,27 @@ class Found:
         else:
             group[packed] = forwarding
 
+    def check(self) -> None:
+        """Look at what a known shape leaves unread: the bits of destinations.
+
+        Raises:
+            NetlinkDecodeError: A bit is set that belongs to the host part.
+        """
+        for prefix, group in self.groups.items():
+            check_destinations(prefix, group)
+
+
+def check_destinations(prefix: Prefix, packed: Iterable[bytes]) -> None:
+    """Refuse destinations with bits of the host part.
+
+    Raises:
+        NetlinkDecodeError: One has some.
+    """
+    host = (1 << ((32 if prefix.family == 4 else 128) - prefix.length)) - 1
+    for destination in packed:
+        if int.from_bytes(destination) & host:
+            raise NetlinkDecodeError(f"a destination with host bits, {destination.hex()}", 0)
+
 
 _Shape: TypeAlias = tuple[Prefix, Forwarding] | None
 _UNKNOWN: Final[Any] = object()
@@ -65,7 +86,7 @@ class RouteReader:
     """
 
     def __init__(self, names: Names, protocol: int | None) -> None:
-        self._names = names
+        self.names = names
         self._protocol = protocol
         self._shapes: dict[bytes, _Shape] = {}
 
@@ -80,7 +101,7 @@ class RouteReader:
             raise NetlinkDecodeError(f"a message of type {kind} among routes", 0)
         if flags & _INTERRUPTED:
             raise NetlinkDecodeError("the routes changed while they were dumped", 0)
-        prefix, packed, forwarding = forwarding_of(data[_HEADER:length], self._names)
+        prefix, packed, forwarding = forwarding_of(data[_HEADER:length], self.names)
         if forwarding.flags & _CLONED:
             return None
         if self._protocol is not None and forwarding.protocol != self._protocol:

@@ -10,7 +10,7 @@ from .codec.wire import Names
 from .desired.forwarding import Forwarding
 from .desired.routes import RouteTable
 from .deviations import Deviations, compared, judged
-from .reading import RouteKey, RouteReader
+from .reading import RouteKey, RouteReader, check_destinations
 from .streams import Stream, changes
 
 __all__ = ["SeenRoutes"]
@@ -74,7 +74,11 @@ class SeenRoutes:
         if verdict is None or verdict.desired is not desired:
             reader = RouteReader(self.names, self.protocol)
             found = [reader.all(stream, family) for family, stream in self.streams.items()]
-            verdict = self._verdict = _Verdict(desired, compared(desired.groups, found))
+            deviations = compared(desired.groups, found)
+            for prefix, packed in deviations.extra:
+                # Those that are as desired need no look: no desired one has host bits.
+                check_destinations(prefix, [packed])
+            verdict = self._verdict = _Verdict(desired, deviations)
         return verdict.deviations
 
     def table(self) -> RouteTable:
@@ -86,7 +90,9 @@ class SeenRoutes:
         reader = RouteReader(self.names, self.protocol)
         groups = {}
         for family, stream in self.streams.items():
-            groups.update(reader.all(stream, family).groups)
+            found = reader.all(stream, family)
+            found.check()
+            groups.update(found.groups)
         return RouteTable.of(groups)
 
 
@@ -112,6 +118,8 @@ def _touch(
     found = changes(old, new)
     if found is None:
         return False
+    # Another's may lie between two of ours, where the kernel does not filter.
+    anybody = RouteReader(reader.names, None)
     gone: set[RouteKey] = set()
     come: dict[RouteKey, Forwarding] = {}
     beside: set[RouteKey] = set()
@@ -125,7 +133,7 @@ def _touch(
                     return False
                 come[route[:2]] = route[2]
         for neighbour in (region.before, region.after):
-            if neighbour is not None and (route := reader.message(neighbour)) is not None:
+            if neighbour is not None and (route := anybody.message(neighbour)) is not None:
                 beside.add(route[:2])
     if beside & (gone | come.keys()):
         # Routes of one key are neighbours in a dump: several have this one.
