@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -332,7 +331,7 @@ class Story(RuleBasedStateMachine):
             return
         second = self.one_pass(kept=kept)
         self.check(second)
-        waited = {each.key for each in first.report.waiting}
+        waited = reported(first.report)
         assert {op.key for op in second.report.applied} <= waited, (first.report, second.report)
         if not waited:
             assert second.report.applied == ()
@@ -352,23 +351,20 @@ class Story(RuleBasedStateMachine):
         if wanted:
             self.put(wanted[pick % len(wanted)], tag, how)
 
-    @rule(pick=picks, other=things, tag=tags, how=ways_to_put)
+    @rule(pick=picks, other=routes, tag=tags, how=ways_to_put)
     def somebody_puts_another_where_we_want(
-        self, pick: int, other: Thing, tag: int, how: int
+        self, pick: int, other: Route, tag: int, how: int
     ) -> None:
-        wanted: Sequence[Any] = [each for each in self.wanted() if type(each) is type(other)]
-        if not wanted:
-            return
-        one = wanted[pick % len(wanted)]
-        if isinstance(one, Route) and isinstance(other, Route) and one.family == other.family:
-            thing: Thing = Route.of(
-                one.destination, one.table, one.metric, one.tos, other.forwarding
-            )
-        elif isinstance(one, Neighbour) and not one.proxy:
-            thing = evolve(one, lladdr=MACS[0])
-        else:
-            return
-        self.put(thing, tag, how)
+        wanted = self.wanted()
+        if wanted:
+            self.put(another(wanted[pick % len(wanted)], other), tag, how)
+
+    @rule(desired=desired_states, other=routes, tag=tags)
+    def somebody_was_there_first(self, desired: dict[str, Any], other: Route, tag: int) -> None:
+        self.desired = Desired(**desired)
+        for each in self.wanted():
+            self.put(another(each, other), tag, ADD)
+        self.we_pass(1, kept=True)
 
     def put(self, thing: Thing, tag: int, how: int) -> None:
         # Without NLM_F_EXCL the kernel makes the same rule once more: they cannot be told apart.
@@ -421,6 +417,20 @@ class Story(RuleBasedStateMachine):
         if anew:
             self.do(self.place.delete_link, name)
         self.do(self.place.add_link, Link(name, kind, up=True))
+
+
+def another(one: Thing, other: Route) -> Thing:
+    """Another thing under the same key; the same where there can be no other."""
+    match one:
+        case Route() if one.family == other.family:
+            return Route.of(one.destination, one.table, one.metric, one.tos, other.forwarding)
+        case Neighbour(proxy=False):
+            return evolve(one, lladdr=MACS[0] if one.lladdr == MACS[1] else MACS[1])
+        case Nexthop():
+            return Nexthop(one.id, blackhole=True)
+        case Address():
+            return evolve(one, noprefixroute=not one.noprefixroute)
+    return one
 
 
 def takes_along(report: Report[RtnlOp]) -> bool:

@@ -63,7 +63,9 @@ def tagged(value: Any, tag: int) -> Any:
 
 def reported(plan: Plan[RtnlOp]) -> set[str]:
     """The keys that a plan says cannot be had."""
-    return {each.key for each in (*plan.waiting, *plan.conflicts, *plan.failed)}
+    keys = [each.key for each in plan.waiting]
+    keys += [each.key for each in plan.conflicts]
+    return {*keys, *(error.key for error in plan.failed)}
 
 
 # Addresses
@@ -613,11 +615,11 @@ def test_links_settle_and_no_foreign_one_is_deleted(
                 assert wants_itself(desired)
                 return
     assert {n: kernel.there[n].index for n in foreign} == foreign
+    last = planned()
+    assert last.ops == ()
     wanted = {each.name for each in desired}
-    assert {f"link {name}" for name in wanted} <= (
-        {f"link {name}" for name in kernel.there} | reported(plan)
-    )
-    assert planned().ops == ()
+    there = {f"link {name}" for name in kernel.there}
+    assert {f"link {name}" for name in wanted} <= there | reported(last)
     assert {key.removeprefix("link ") for key in kernel.owned} <= wanted
 
 
