@@ -118,6 +118,9 @@ class Waiting:
     key: str
     reason: str
 
+    def __str__(self) -> str:
+        return f"{self.key}: {self.reason}"
+
 
 @frozen
 class Conflict:
@@ -125,6 +128,9 @@ class Conflict:
 
     key: str
     reason: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.reason}"
 
 
 @frozen

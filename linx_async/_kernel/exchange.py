@@ -155,16 +155,19 @@ class RawDump:
         seq: The request's sequence number.
         port: Our port id.
         datagrams: What came, without what only ended it; each is whole messages.
+        interrupted: The end says that the tables changed meanwhile (NLM_F_DUMP_INTR); what came
+            before it may say so too.
         refusal: Why the kernel refused, once it is done; None where it did not.
         done: The answer is complete.
     """
 
-    __slots__ = ("datagrams", "done", "port", "refusal", "seq")
+    __slots__ = ("datagrams", "done", "interrupted", "port", "refusal", "seq")
 
     def __init__(self, seq: int, port: int) -> None:
         self.seq = seq
         self.port = port
         self.datagrams: list[bytes] = []
+        self.interrupted = False
         self.refusal: Refusal | None = None
         self.done = False
 
@@ -195,6 +198,7 @@ class RawDump:
         for message in split(last):
             if message.type in {_ERROR, _DONE}:
                 error = message.type == _ERROR
+                self.interrupted = not error and bool(message.flags & _DUMP_INTR)
                 self.refusal = acknowledgement(message) if error else _dump_status(message)
                 self.done = True
                 self.datagrams.pop()

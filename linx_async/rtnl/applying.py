@@ -15,7 +15,7 @@ from .._kernel.socket import Request
 from .codec import address, link, neighbour, nexthop, rule
 from .codec.kinds import encode_change, encode_parameters
 from .codec.route_encode import delete_template, template
-from .codec.wire import Indices, NoInterface, Type, index_of
+from .codec.wire import Indices, NoNamespace, Type, index_of
 from .desired.forwarding import Forwarding
 from .desired.route import Prefix
 from .ops import (
@@ -55,10 +55,13 @@ _GONE: Final = frozenset(
     {errno.ESRCH, errno.ENOENT, errno.ENODEV, errno.EADDRNOTAVAIL, errno.ENXIO}
 )
 
+_ON_A_PARENT: Final = frozenset({"vlan", "macvlan", "macvtap", "ipvlan", "ipvtap"})
+_NO_WAY: Final = "no interface leads to the gateway: is one up that has an address of its network?"
+
 _ADVICE: Final[Mapping[int, str]] = {
     errno.EPERM: "it takes CAP_NET_ADMIN in the network namespace",
-    errno.ENETUNREACH: "no interface leads to the gateway: is its address there, and the link up?",
-    errno.EHOSTUNREACH: "no interface leads to the gateway: is its address there, and the link up?",
+    errno.ENETUNREACH: _NO_WAY,
+    errno.EHOSTUNREACH: _NO_WAY,
     errno.ENETDOWN: "the interface is down",
     errno.EOPNOTSUPP: "this kernel cannot do that",
     errno.EEXIST: "somebody else has it",
@@ -91,6 +94,7 @@ class Encoder:
 
         Raises:
             NoInterface: An interface is not there (any more).
+            NoNamespace: A network namespace that a link goes to is not there.
         """
         match op:
             case AddRoute():
@@ -246,7 +250,7 @@ class Encoder:
 def _namespace(namespaces: Mapping[str, int], scope: str) -> int:
     descriptor = namespaces.get(scope)
     if descriptor is None:
-        raise NoInterface(f"of the network namespace {scope}")
+        raise NoNamespace(scope)
     return descriptor
 
 
@@ -277,6 +281,8 @@ def conflict_in(op: RtnlOp, refusal: Refusal) -> str:
                 "a rule of that priority is there which says all that this one does, and the kernel"
                 " takes the two for one: give it another priority"
             )
+        case AddLink(link=new) if new.peer is not None:
+            return f"somebody else has a link {new.name} or {new.peer}, the name of its other end"
         case AddLink() | AddAddress() | AddNeighbour() | AddNexthop() | AddRoute():
             return "somebody else has made it since it was looked for"
     return ""
@@ -287,5 +293,7 @@ def refused(op: RtnlOp, refusal: Refusal) -> OpError:
     advice = _ADVICE.get(refusal.errno, "")
     if isinstance(op, AddLink) and refusal.errno == errno.EOPNOTSUPP:
         advice = f"this kernel has no links of the kind {op.link.kind}, or lacks their module"
+    elif isinstance(op, AddLink) and refusal.errno == errno.EINVAL and op.link.parent is None:
+        advice = "it needs a parent" if op.link.kind in _ON_A_PARENT else ""
     said = ": ".join(filter(None, (refusal.message, advice)))
     return OpError(op.key, refusal.errno, said, offset=refusal.offset)

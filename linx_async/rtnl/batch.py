@@ -13,7 +13,7 @@ from .._kernel.netns import Target
 from .._kernel.socket import NetlinkSocket, Request
 from .applying import CREATE, Encoder, Steps, conflict_in, is_done_already, refused
 from .codec.kinds import decode_parameters
-from .codec.wire import NoInterface, Type
+from .codec.wire import NoInterface, NoNamespace, Type
 from .desired import Link
 from .desired.forwarding import Forwarding
 from .desired.routes import route_of
@@ -91,15 +91,17 @@ class Batch:
         kinds = set(map(type, self._ops))
         try:
             if kinds == {AddRoute}:
-                added = encoder.added_routes(cast("Sequence[AddRoute]", self._ops))
-                answers = await self._socket.change_alike(Type.NEWROUTE, CREATE, added)
+                kind, flags = Type.NEWROUTE, CREATE
+                payloads = encoder.added_routes(cast("Sequence[AddRoute]", self._ops))
             elif kinds == {DeleteRoute}:
-                deleted = encoder.deleted_routes(cast("Sequence[DeleteRoute]", self._ops))
-                answers = await self._socket.change_alike(Type.DELROUTE, 0, deleted)
+                kind, flags = Type.DELROUTE, 0
+                payloads = encoder.deleted_routes(cast("Sequence[DeleteRoute]", self._ops))
             else:
                 return False
-        except NoInterface:
+        except (NoInterface, ValueError):
+            # The long way tells which.
             return False
+        answers = await self._socket.change_alike(kind, flags, payloads)
         await self._judge({place: each for place, each in enumerate(answers) if each is not None})
         return True
 
@@ -121,6 +123,13 @@ class Batch:
                 except NoInterface as error:
                     missing = f"the interface {error.name} is not there"
                     self._outcomes[place] = Outcome(OpError(op.key, errno.ENODEV, missing))
+                except NoNamespace as error:
+                    missing = f"the network namespace {error} is not there"
+                    self._outcomes[place] = Outcome(OpError(op.key, errno.ENOENT, missing))
+                except ValueError as error:
+                    # More ways, say, than an attribute has room for.
+                    unsaid = f"no message can say it: {error}"
+                    self._outcomes[place] = Outcome(OpError(op.key, None, unsaid))
         return steps
 
     async def _beware(self) -> None:

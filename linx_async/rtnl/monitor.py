@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, M
 from contextlib import asynccontextmanager, suppress
 from typing import Final, Literal, TypeAlias
 
-from anyio import to_thread
 from attrs import frozen
 
 from .._core.errors import DesiredStateError
@@ -17,6 +16,7 @@ from .._kernel.socket import EventsLost, NetlinkSocket
 from .codec import address, link, neighbour, nexthop, route, rule
 from .codec.wire import Names, Type
 from .desired import Address, Neighbour, Nexthop, Route, Rule
+from .elsewhere import pinned
 from .hints import RECEIVE_BUFFER
 from .interest import GROUPS
 from .observed_link import ObservedLink
@@ -234,8 +234,7 @@ async def monitor(
     # Links always: they name the interfaces of all else.
     groups = GROUPS["link"].union(*(GROUPS[kind] for kind in wanted))
     namespace = namespace_of(scope)
-    target = await to_thread.run_sync(namespace.open)
-    try:
+    async with pinned(namespace) as target:
         opening = NetlinkSocket.open(
             groups=groups, opener=target.call, receive_buffer=RECEIVE_BUFFER
         )
@@ -246,5 +245,3 @@ async def monitor(
             announcements = _Announcements(Reader(wanted), socket, requests)
             await announcements.learn_names()
             yield announcements
-    finally:
-        target.close()

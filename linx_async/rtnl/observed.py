@@ -25,7 +25,7 @@ class Observed:
         nexthops: All nexthops.
         neighbours: All neighbours and proxies.
         rules: All rules.
-        routes: Our routes.
+        routes: Our routes, as the kernel told them; `routes.table()` reads them.
         foreign_routes: What others have at keys of desired routes that are not ours, as far as it
             was looked for.
         moved: Keys of desired links that are in the network namespace they are to be moved to.

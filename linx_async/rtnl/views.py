@@ -218,6 +218,8 @@ class Views:
     async def _list(self, kind: _Kind[T], names: Names) -> tuple[T, ...]:
         for _ in range(_TRIES):
             dump = await self._socket.dump(kind.type, kind.payload, key=kind.name)
+            if dump.interrupted:
+                continue
             stream = Stream.of(dump.datagrams)
             before = self._read.get(kind.name)
             if before is not None and before.data == stream.data and before.names is names:

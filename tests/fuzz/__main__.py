@@ -20,7 +20,7 @@ from types import FrameType
 from typing import Final
 
 from linx_async._kernel.netlink import NetlinkDecodeError
-from linx_async.testing.namespaces import NamespaceUnavailable
+from linx_async.testing.namespaces import NamespaceUnavailable, unshare_this_process
 from tests.fuzz.mutations import mutated
 from tests.fuzz.seeds import Seeds
 from tests.fuzz.targets import TARGETS, Target, seeds_of
@@ -58,6 +58,8 @@ def main() -> int:
         print(told or "read, or refused as it should be")
         return FAILED if told else 0
     try:
+        # An ordinary user enters other namespaces only from a user namespace of his own.
+        unshare_this_process()
         seeds = Seeds.of_this_kernel()
     except NamespaceUnavailable as error:
         print(f"skipped: there is nothing to start from: {error.reason}")

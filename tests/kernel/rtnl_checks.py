@@ -20,9 +20,7 @@ from linx_async.rtnl import (
     Nexthop,
     ObservedLink,
     ReplaceAddress,
-    ReplaceNeighbour,
     ReplaceNexthop,
-    ReplaceRoute,
     Route,
     RtnlOp,
     Rule,
@@ -54,8 +52,8 @@ def index_in(owned: Ownership, key: str) -> int | None:
 def lacking(desired: Desired, world: World) -> set[str]:
     """The keys of what is not as desired, found out without the diff.
 
-    What goes by an interface without a carrier is left out: the kernel takes nexthops away when
-    it is lost, whenever that is noticed.
+    Nexthops on an interface without a carrier are left out, and what goes by such: the kernel takes
+    them away when the carrier is lost, whenever it notices that.
     """
     return {
         *(each.key for each in desired.links if not _has_link(each, world)),
@@ -139,7 +137,10 @@ def _has_nexthop(nexthop: Nexthop, world: World) -> bool:
         and all(getattr(each, name) == getattr(nexthop, name) for name in fields)
         and sorted(each.group) == sorted(nexthop.group)
         for each in world.nexthops
-    ) or _is_without_carrier(nexthop, world)
+    ) or (
+        _is_without_carrier(nexthop, world)
+        or any(_is_shaky(member, world) for member, _ in nexthop.group)
+    )
 
 
 def _is_without_carrier(nexthop: Nexthop, world: World) -> bool:
@@ -260,14 +261,21 @@ class _Excuses:
         self._down = gone | {op.key[5:] for op in sets if op.changes.get("up") is False}
         moved = {op.key[5:] for op in sets if "master" in op.changes or "address" in op.changes}
         self._readdressed = {op.key[5:] for op in sets if "address" in op.changes}
+        # A bridge takes the lowest address of its ports; with another one neighbours are dropped.
+        self._readdressed |= {
+            name
+            for name, new in after.links.items()
+            if name in before.links and before.links[name].address != new.address
+        }
         # Those whose carrier, or whose way to it, may have changed.
         self._shaken = self._down | moved
         for world in (before, after) * 2:
             self._shaken |= _beside(self._shaken, world)
         over = (DeleteAddress, ReplaceAddress)
         self._addresses = {op.observed for op in tried if isinstance(op, over)}
-        taken = (ReplaceAddress, ReplaceNeighbour, ReplaceNexthop, ReplaceRoute)
-        self._taken = {op.key for op in tried if isinstance(op, taken)} if replace else set()
+        deletes = (DeleteAddress, DeleteNexthop, DeleteLink)
+        done = {op.key for op in tried if not isinstance(op, deletes)}
+        self._taken = done if replace else set[str]()
         self._numbers = {op.observed.id for op in tried if isinstance(op, DeleteNexthop)}
         self._numbers |= {
             op.observed.id for op in tried if replace and isinstance(op, ReplaceNexthop)

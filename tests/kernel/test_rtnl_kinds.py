@@ -188,15 +188,14 @@ async def parameters(net: Net, name: str = "new") -> dict[str, Any]:
 
 async def settled(net: Net, desired: DesiredLike, owned: Ownership) -> Report[RtnlOp]:
     """The pass that is converged, after as many as it takes: at most three; the next is empty."""
-    for _ in range(3):
+    for _ in range(2):
         report = await net.reconcile(desired, last_applied=owned)
         assert not report.failed, report
         assert not report.conflicts, report
         owned = report.last_applied
         if report.converged:
             break
-    await net.converges(desired, last_applied=owned)
-    return report
+    return await net.converges(desired, last_applied=owned)
 
 
 async def test_a_link_is_made_as_declared_and_found_so_by_the_next_pass(

@@ -380,7 +380,8 @@ async def test_a_link_for_a_namespace_that_is_not_there_is_not_converged_and_sta
     report = await net.reconcile({"links": [Link("one", netns="nowhere")]})
     assert not report.converged
     assert report.applied == ()
-    assert "nowhere" in str(report.failed or report.waiting)
+    (failure,) = report.failed
+    assert "the network namespace netns nowhere is not there" in str(failure)
     assert await net.has("link show one")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -89,12 +90,13 @@ links = st.one_of(
         attributes,
         st.sampled_from(["va", "vc"]),
     ),
-    st.builds(
+)
+if importlib.util.find_spec("pyroute2"):  # which knows the parameters of kinds
+    links |= st.builds(
         lambda a, m: Link("new", "vxlan", parameters={"id": 7, "port": 4789}, master=m, **a),
         attributes,
         masters,
-    ),
-)
+    )
 
 addresses = st.one_of(
     st.builds(

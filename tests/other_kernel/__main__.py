@@ -26,7 +26,12 @@ GUEST_DIED = 125
 INTERRUPTED = 130
 
 KERNELS = {"user-mode": user_mode.prepare, "qemu": qemu.prepare}
-DEFAULT_TESTS = ("tests/kernel/test_cgroup*.py", "tests/kernel/test_other_kernel*.py")
+DEFAULT_TESTS = (
+    "tests/kernel/test_cgroup*.py",
+    "tests/kernel/test_other_kernel*.py",
+    "tests/kernel/test_rtnl_kinds.py",
+    "tests/kernel/test_rtnl_link_codec.py",
+)
 DISK_BYTES = 64 * 2**20
 
 

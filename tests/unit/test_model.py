@@ -7,7 +7,18 @@ import errno
 import attrs
 import pytest
 
-from linx_async import Failure, Hint, OpError, Ownership, Plan, Report, Trigger, Verb, Waiting
+from linx_async import (
+    Conflict,
+    Failure,
+    Hint,
+    OpError,
+    Ownership,
+    Plan,
+    Report,
+    Trigger,
+    Verb,
+    Waiting,
+)
 from linx_async._core.model import keys_of
 from tests.fakes import Change, Forget, Put, Remove, Restore
 
@@ -45,6 +56,11 @@ def test_a_failure_before_there_was_an_op_has_the_key_of_its_error() -> None:
     failure = Failure[Change](None, OpError("a", errno.EACCES, "cannot be read"))
     assert failure.key == "a"
     assert str(failure) == "a: EACCES (Permission denied): cannot be read"
+
+
+def test_what_waits_or_conflicts_is_told_with_its_key() -> None:
+    assert str(Waiting("a", "b is not there")) == "a: b is not there"
+    assert str(Conflict("a", "somebody else has it")) == "a: somebody else has it"
 
 
 def test_a_report_that_applied_nothing_changed_nothing() -> None:

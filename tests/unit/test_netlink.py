@@ -236,6 +236,15 @@ def part(payload: bytes, *, seq: int = SEQ, pid: int = PORT) -> bytes:
     return reply(NEWLINK, payload, flags=Flag.MULTI, seq=seq, pid=pid)
 
 
+@pytest.mark.parametrize("end", [part(b"bb"), b""])
+def test_the_end_of_a_raw_dump_may_say_that_it_was_interrupted(end: bytes) -> None:
+    """Where nothing is left to tell, the end alone says so (netlink_dump_done())."""
+    for flags, interrupted in ((Flag.MULTI, False), (Flag.MULTI | Flag.DUMP_INTR, True)):
+        dump = raw_dump(part(b"a"), end + done(flags=flags))
+        dump.pause()
+        assert (dump.done, dump.interrupted) == (True, interrupted)
+
+
 def test_a_raw_dump_is_its_datagrams_as_they_came_without_its_end() -> None:
     first, second = part(b"a") + part(b"bb"), part(b"ccc")
     dump = raw_dump(first, second, done())

@@ -13,7 +13,7 @@ from linx_async._kernel.exchange import Refusal
 from linx_async._kernel.netlink import Flag, attribute_map
 from linx_async.rtnl.applying import Encoder, conflict_in, is_done_already, refused
 from linx_async.rtnl.codec import address, link, neighbour, nexthop, route, rule
-from linx_async.rtnl.codec.wire import NoInterface, Type
+from linx_async.rtnl.codec.wire import NoInterface, NoNamespace, Type
 from linx_async.rtnl.desired import Address, Link, Neighbour, Nexthop, Route, Rule
 from linx_async.rtnl.observed_link import ObservedLink
 from linx_async.rtnl.ops import (
@@ -308,7 +308,7 @@ def test_a_link_moves_by_a_descriptor_of_the_namespace() -> None:
     (((kind, flags, payload),),) = encoder().steps(op, {scope: 9})
     assert (kind, flags) == (Type.NEWLINK, 0)
     assert attribute_map(payload, 16)[28] == (9).to_bytes(4, "little")  # IFLA_NET_NS_FD
-    with pytest.raises(NoInterface, match="of the network namespace"):
+    with pytest.raises(NoNamespace, match="pid 1"):
         encoder().steps(op)
 
 
@@ -363,6 +363,11 @@ def test_what_somebody_else_made_meanwhile_is_a_conflict(op: RtnlOp, type: Type)
     assert ("give it another priority" if isinstance(op, AddRule) else "somebody else") in said
 
 
+def test_a_veth_whose_other_end_has_the_name_of_another_link_is_a_conflict_that_says_so() -> None:
+    said = conflict_in(AddLink(Link("new", "veth", peer="eth0")), Refusal(errno.EEXIST))
+    assert said == "somebody else has a link new or eth0, the name of its other end"
+
+
 @pytest.mark.parametrize(
     ("op", "refusal", "said"),
     [
@@ -380,6 +385,7 @@ def test_what_somebody_else_made_meanwhile_is_a_conflict(op: RtnlOp, type: Type)
             Refusal(errno.EOPNOTSUPP, "Unknown device type"),
             "link new: EOPNOTSUPP .*: Unknown device type: .* no links of the kind wireguard",
         ),
+        (AddLink(Link("new", "macvlan")), Refusal(errno.EINVAL), "EINVAL .*: it needs a parent"),
         (AddRule(RULE), Refusal(errno.EINVAL, "Invalid priority"), "EINVAL .*Invalid priority"),
     ],
 )

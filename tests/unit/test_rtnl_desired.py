@@ -285,7 +285,7 @@ def test_an_ipv4_route_may_have_a_gateway_of_ipv6() -> None:
         (
             ("10.0.0.0/8", "10.0.0.1"),
             {"nexthop_id": 7},
-            "gateway: route 10.0.0.0/8 needs one of a gateway or an interface, nexthops, and",
+            "gateway: route 10.0.0.0/8 needs only one of a gateway or an interface, nexthops, and",
         ),
         (("10.0.0.0/8", "10.0.0.1"), {"source": "fd00::1"}, "source: fd00::1 is not of IPv4"),
         (
@@ -298,10 +298,10 @@ def test_an_ipv4_route_may_have_a_gateway_of_ipv6() -> None:
         (("10.0.0.0/8", "10.0.0.1"), {"onlink": 1}, "onlink: expected True or False, got 1"),
         (("10.0.0.0/8",), {"nexthop_id": 2**32}, "nexthop_id: expected an integer from 0"),
         (("10.0.0.0/8",), {"nexthops": "10.0.0.1"}, "nexthops: expected NextHop values, got '10"),
-        (("10.0.0.0/8",), {"nexthops": [7]}, "nexthops: expected a NextHop, got 7"),
-        (("10.0.0.0/8",), {"nexthops": [()]}, "nexthops: expected a NextHop, got ()"),
-        (("10.0.0.0/8",), {"nexthops": [{}]}, "nexthops: each needs a gateway, an interface"),
-        (("10.0.0.0/8",), {"nexthops": [{"via": "10.0.0.1"}]}, "nexthops: {'via': '10.0.0.1'}: "),
+        (("10.0.0.0/8",), {"nexthops": [7]}, "nexthops[0]: expected a NextHop, a mapping or"),
+        (("10.0.0.0/8",), {"nexthops": [()]}, "nexthops[0]: gateway: expected one, an"),
+        (("10.0.0.0/8",), {"nexthops": [{}]}, "nexthops[0]: gateway: expected one, an"),
+        (("10.0.0.0/8",), {"nexthops": [{"via": "10.0.0.1"}]}, "nexthops[0]: via: unknown field"),
         (("10.0.0.0/8",), {"nexthops": [("10.0.0.1", "eth0", 257)]}, "weight: expected an integer"),
         (("10.0.0.0/8", "10.0.0.1"), {"metrics": 7}, "metrics: expected a mapping from name to"),
         (("10.0.0.0/8", "10.0.0.1"), {"metrics": {"x": 7}}, "metrics: expected one of lock, mtu"),
@@ -328,7 +328,7 @@ def test_an_ipv4_route_may_have_a_gateway_of_ipv6() -> None:
             "encap: expected an Encap with bytes, got 'mpls'",
         ),
         (("10.0.0.0/8", "10.0.0.1"), {"encap": Encap(0, b"")}, "encap: type: expected an integer"),
-        (("10.0.0.0/8",), {"nexthops": [NextHop, 7]}, "nexthops: expected a NextHop"),
+        (("10.0.0.0/8",), {"nexthops": ["10.0.0.1", 7]}, "nexthops[1]: expected a NextHop"),
         (("default",), {"family": 5}, "family: expected 4 or 6, got 5"),
         (("default",), {"family": []}, "family: expected 4 or 6, got []"),
         (("10.0.0.0/8", "10.0.0.1"), {"family": 6}, "family: 6 is not that of 10.0.0.0/8"),
@@ -402,17 +402,17 @@ def test_the_key_of_a_rule_is_all_that_it_says() -> None:
         ),
         ((-1, 42), {}, "priority: expected an integer from 0 to 4294967295, got -1"),
         ((100, 42), {"action": "jump"}, "action: expected one of lookup, goto"),
-        ((100,), {"action": "goto"}, "goto: rule 100: goes with the action goto"),
-        ((100, 42), {"goto": 200}, "goto: rule 100: goes with the action goto"),
+        ((100,), {"action": "goto"}, "goto: rule 100 needs the priority that it goes to"),
+        ((100, 42), {"goto": 200}, "goto: rule 100 has no use for it: its action is lookup"),
         ((100,), {"action": "goto", "goto": 100}, "goto: expected an integer from 101 to"),
         ((100, 42), {"source": "10.0.0.1/8"}, "source: '10.0.0.1/8' has host bits set"),
         ((100, 42), {"destination": "x"}, "destination: 'x' is no network"),
         (
             (100, 42),
             {"source": "10.0.0.0/8", "destination": "fd00::/8"},
-            "family: IPv4 and IPv6 in one rule: 10.0.0.0/8 to fd00::/8",
+            "family: IPv4 and IPv6 in one rule: source 10.0.0.0/8, destination fd00::/8",
         ),
-        ((100, 42), {"source": "10.0.0.0/8", "family": 6}, "family: IPv4 and IPv6 in one rule"),
+        ((100, 42), {"source": "10.0.0.0/8", "family": 6}, "one rule: family 6, source 10.0.0.0/8"),
         ((100, 42), {"family": 5}, "family: expected 4 or 6, got 5"),
         ((100, 42), {"family": []}, "family: expected 4 or 6, got []"),
         ((100, 42), {"fwmask": 1}, "fwmask: rule 100 has no fwmark"),
@@ -514,16 +514,17 @@ def test_a_nexthop_is_a_way_a_blackhole_or_a_group() -> None:
     ("args", "more", "message"),
     [
         ((0,), {"blackhole": True}, "id: expected an integer from 1 to 4294967295, got 0"),
-        ((7,), {}, "nexthop 7: expected one of a gateway or an interface, blackhole, and a group"),
-        ((7, None, "eth0"), {"blackhole": True}, "nexthop 7: expected one of"),
+        ((7,), {}, "gateway: nexthop 7 needs one alone of a gateway or an interface, blackhole"),
+        ((7, None, "eth0"), {"blackhole": True}, "gateway: nexthop 7 needs one alone of"),
         ((7, "10.0.0.1"), {}, "interface: nexthop 7 needs one beside its gateway 10.0.0.1"),
         ((7, "gw", "eth0"), {}, "gateway: 'gw' is no IP address"),
         ((7, "0.0.0.0", "eth0"), {}, "gateway: 0.0.0.0 is none; leave it out"),
         ((7, None, "a b"), {}, "interface: 'a b' is no name of an interface"),
         ((7, None, "eth0"), {"onlink": True}, "onlink: nexthop 7 has no gateway"),
         ((7,), {"blackhole": 1}, "blackhole: expected True or False, got 1"),
-        ((7,), {"group": "12"}, "group: expected numbers of nexthops, got '12'"),
-        ((7,), {"group": 12}, "group: expected numbers of nexthops, got 12"),
+        ((7,), {"group": "12"}, "group: expected numbers, or pairs of number and weight, got '12'"),
+        ((7,), {"group": 12}, "group: expected numbers, or pairs of number and weight, got 12"),
+        ((7,), {"group": {8: 3}}, "group: expected numbers, or pairs of number and weight, got {8"),
         (
             (7,),
             {"group": [(1, 2, 3)]},
@@ -575,6 +576,8 @@ def test_links_with_parameters_are_hashable() -> None:
         (("eth0", "x" * 16), {}, "is longer than 15 bytes"),
         (("eth0", "bridge"), {"peer": "eth1"}, "peer: link eth0 is no veth"),
         (("eth0", "bridge"), {"peer_netns": "blue"}, "peer: link eth0 is no veth"),
+        (("eth0",), {"netns": "../blue"}, "netns: namespace path: expected an absolute path"),
+        (("eth0", "veth"), {"peer_netns": -1}, "peer_netns: pid: expected 1 to"),
         (("eth0",), {"parent": "eth1"}, "parent: link eth0 has no kind: say what it is"),
         (("eth0",), {"parameters": {"id": 7}}, "parameters: link eth0 has no kind: say what it is"),
         (("eth0", "vlan"), {"parent": "eth0"}, "parent: link eth0 cannot be its own"),
@@ -655,18 +658,19 @@ def test_the_missions_table_is_taken_as_it_is_written() -> None:
         ({"routes": {"default": "10.0.0.1"}}, "routes: expected a list, got {'default'"),
         ({"rules": 7}, "rules: expected a list, got 7"),
         ({"links": ["br0", 7]}, "links[1]: expected a Link, a mapping or a tuple, got 7"),
-        ({"addresses": ["eth0"]}, "addresses[0]: 'eth0': missing 1 required positional argument"),
-        ({"addresses": [("eth0",)]}, "addresses[0]: ('eth0',): missing 1 required"),
-        ({"rules": [(1, 2, 3)]}, "rules[0]: (1, 2, 3): takes from 2 to 3 positional"),
-        ({"rules": [{"prio": 1}]}, "rules[0]: {'prio': 1}: got an unexpected keyword argument"),
-        ({"rules": [{7: 1}]}, "rules[0]: {7: 1}: "),
+        ({"addresses": ["eth0"]}, "addresses[0]: ('eth0',): lacks address"),
+        ({"addresses": [("eth0",)]}, "addresses[0]: ('eth0',): lacks address"),
+        ({"rules": [(1, 2, 3)]}, "rules[0]: (1, 2, 3): priority, table can be given so; name all"),
+        ({"rules": [{"prio": 1}]}, "rules[0]: prio: unknown field; did you mean priority?"),
+        ({"rules": [{7: 1}]}, "rules[0]: 7: unknown field; known are priority, table, source"),
+        ({"routes": [{"gateway": "10.0.0.1"}]}, "routes[0]: {'gateway': '10.0.0.1'}: lacks dest"),
         ({"rules": [Link("br0")]}, "rules[0]: expected a Rule, a mapping or a tuple, got Link("),
         ({"routes": [("10.0.0.1/8", "10.0.0.1")]}, "routes[0]: destination: '10.0.0.1/8' has host"),
         ({"routes": [("fd00::/8", "10.0.0.1")]}, "routes[0]: gateway: 10.0.0.1 is of IPv4"),
         ({"rules": [(1, 2), (1, 0)]}, "rules[1]: table: expected an integer from 1 to 4294967295"),
         (
             {"routes": [{"destination": "10.0.0.0/8", "nexthops": [{"via": "10.0.0.1"}]}]},
-            "routes[0]: nexthops: {'via': '10.0.0.1'}: ",
+            "routes[0]: nexthops[0]: via: unknown field; known are gateway, interface, weight",
         ),
     ],
 )
@@ -717,6 +721,13 @@ def routes_by_hand() -> list[Route]:
         Route("fd00::/8", "fd00::1", table=42),
         Route("default", "10.0.0.1"),
     ]
+
+
+def test_a_table_takes_routes_alone_and_names_what_is_none() -> None:
+    routes: Any = [Route("10.0.0.0/8", "10.0.0.1"), ("default", "10.0.0.1")]
+    assert refusal(RouteTable, routes) == (
+        "routes[1]: expected a Route, got ('default', '10.0.0.1')"
+    )
 
 
 def test_a_table_takes_an_iterator_and_gives_its_routes_back() -> None:

@@ -17,6 +17,7 @@ __all__ = [
     "Indices",
     "Names",
     "NoInterface",
+    "NoNamespace",
     "Type",
     "address_of",
     "index_of",
@@ -77,6 +78,10 @@ class NoInterface(LookupError):
     def __init__(self, name: str) -> None:
         self.name = name
         super().__init__(name)
+
+
+class NoNamespace(LookupError):
+    """A network namespace is not there."""
 
 
 def name_of(names: Names, index: int) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias, TypeVar, cast
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias, TypeVar
 
 from attrs import frozen
 
 from ..._core.errors import DesiredStateError
 from .address import Address
 from .checks import Checked
+from .entries import made_of
 from .link import Link
 from .neighbour import Neighbour
 from .nexthop import Nexthop
@@ -92,31 +93,15 @@ DesiredLike: TypeAlias = Desired | Mapping[str, Any]
 _RESOURCES = ("links", "addresses", "routes", "rules", "neighbours", "nexthops")
 
 
-def _entries(resource: str, kind: Callable[..., T], entries: Any) -> Iterable[tuple[str, T]]:
+def _entries(resource: str, kind: type[T], entries: Any) -> Iterable[tuple[str, T]]:
     if isinstance(entries, str | Mapping) or not isinstance(entries, Iterable):
         raise DesiredStateError(f"{resource}: expected a list, got {entries!r}")
     for place, entry in enumerate(entries):
         label = f"{resource}[{place}]"
         try:
-            yield label, _made(kind, entry)
+            yield label, made_of(kind, entry)
         except DesiredStateError as error:
             raise DesiredStateError(f"{label}: {error}") from None
-
-
-def _made(kind: Callable[..., T], entry: Any) -> T:
-    if isinstance(kind, type) and isinstance(entry, kind):
-        return cast("T", entry)
-    try:
-        if isinstance(entry, Mapping):
-            return kind(**entry)
-        if isinstance(entry, tuple | list):
-            return kind(*entry)
-        if isinstance(entry, str):
-            return kind(entry)
-    except TypeError as error:
-        text = str(error).replace("__init__() ", "").removeprefix(f"{kind.__name__}.")
-        raise DesiredStateError(f"{entry!r}: {text}") from None
-    raise DesiredStateError(f"expected a {kind.__name__}, a mapping or a tuple, got {entry!r}")
 
 
 def _routes(entries: Any) -> Iterable[Route]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
+from ..._core.errors import DesiredStateError
 from .checks import (
     IP,
     U16,
@@ -23,6 +24,7 @@ from .checks import (
     specified_address,
     wrong,
 )
+from .entries import made_of
 
 __all__ = ["METRICS", "ROUTE_TYPES", "Encap", "Forwarding", "NextHop"]
 
@@ -119,7 +121,7 @@ class NextHop(Checked):
         flags: int = 0,
     ) -> None:
         if gateway is None and interface is None:
-            raise wrong("nexthops", "each needs a gateway, an interface, or both")
+            raise wrong("gateway", "expected one, an interface, or both")
         self.__attrs_init__(
             or_none(gateway, "gateway", specified_address),
             or_none(interface, "interface", check_interface),
@@ -237,23 +239,14 @@ def to_nexthops(nexthops: Any) -> tuple[NextHop, ...]:
     """
     if isinstance(nexthops, str | Mapping) or not isinstance(nexthops, Iterable):
         raise wrong("nexthops", f"expected NextHop values, got {nexthops!r}")
-    return in_order([_to_nexthop(hop) for hop in nexthops])
+    return in_order([_to_nexthop(place, hop) for place, hop in enumerate(nexthops)])
 
 
-def _to_nexthop(hop: Any) -> NextHop:
-    if isinstance(hop, NextHop):
-        return hop
+def _to_nexthop(place: int, hop: Any) -> NextHop:
     try:
-        if isinstance(hop, Mapping):
-            return NextHop(**hop)
-        if isinstance(hop, tuple | list) and 1 <= len(hop) <= 3:
-            return NextHop(*hop)
-    except TypeError as error:
-        text = str(error).removeprefix("NextHop.__init__() ")
-        raise wrong("nexthops", f"{hop!r}: {text}") from None
-    if isinstance(hop, str):
-        return NextHop(hop)
-    raise wrong("nexthops", f"expected a NextHop, got {hop!r}")
+        return made_of(NextHop, hop)
+    except DesiredStateError as error:
+        raise wrong(f"nexthops[{place}]", str(error)) from None
 
 
 def in_order(hops: Iterable[NextHop]) -> tuple[NextHop, ...]:

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from attrs import field, frozen
 
+from ..._core.errors import DesiredStateError
 from ..._kernel.netns import NetworkNamespace, namespace_of
 from .checks import (
     IP,
@@ -114,8 +115,8 @@ class Link(Checked):
             _parameters(what, kind, parameters),
             or_none(parent, "parent", check_interface),
             or_none(peer, "peer", check_interface),
-            None if peer_netns is None else namespace_of(peer_netns),
-            None if netns is None else namespace_of(netns),
+            or_none(peer_netns, "peer_netns", _namespace),
+            or_none(netns, "netns", _namespace),
             or_none(up, "up", check_flag),
             or_none(mtu, "mtu", lambda v, label: between(v, label, 0, 2**31 - 1)),
             or_none(address, "address", hardware_address),
@@ -132,6 +133,13 @@ class Link(Checked):
 
     def __str__(self) -> str:
         return f"{self.name}{f' ({self.kind})' if self.kind else ''}"
+
+
+def _namespace(value: Any, what: str) -> NetworkNamespace:
+    try:
+        return namespace_of(value)
+    except DesiredStateError as error:
+        raise wrong(what, str(error)) from None
 
 
 def _master(value: Any, what: str) -> str:

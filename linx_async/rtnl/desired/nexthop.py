@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from attrs import field, frozen
@@ -81,8 +81,9 @@ class Nexthop(Checked):
         way = via is not None or interface is not None
         if way + check_flag(blackhole, "blackhole") + bool(members) != 1:
             raise wrong(
-                f"nexthop {number}",
-                "expected one of a gateway or an interface, blackhole, and a group",
+                "gateway",
+                f"nexthop {number} needs one alone of a gateway or an interface, blackhole, and"
+                " a group",
             )
         if check_flag(onlink, "onlink") and via is None:
             raise wrong("onlink", f"nexthop {number} has no gateway")
@@ -118,8 +119,8 @@ class Nexthop(Checked):
 
 
 def _members(group: Any, number: int) -> tuple[tuple[int, int], ...]:
-    if isinstance(group, str) or not isinstance(group, Iterable):
-        raise wrong("group", f"expected numbers of nexthops, got {group!r}")
+    if isinstance(group, str | Mapping) or not isinstance(group, Iterable):
+        raise wrong("group", f"expected numbers, or pairs of number and weight, got {group!r}")
     members = []
     for member in group:
         pair = member if isinstance(member, tuple) else (member, 1)

@@ -277,10 +277,9 @@ def _check_way(
         if ways:
             raise wrong("type", f"{what} is {kind}, and leads nowhere")
     elif ways != 1:
-        raise wrong(
-            "gateway",
-            f"{what} needs one of a gateway or an interface, nexthops, and nexthop_id",
-        )
+        which = "a gateway or an interface, nexthops, and nexthop_id"
+        got = "only one" if ways else "one"
+        raise wrong("gateway", f"{what} needs {got} of {which}")
 
 
 def _metric(metric: int | None, version: int) -> int:

@@ -44,7 +44,7 @@ class RouteTable(Collection[Route]):
         routes: The routes.
 
     Raises:
-        DesiredStateError: Two have one key.
+        DesiredStateError: One is no `Route`, or two have one key.
     """
 
     __slots__ = ("_ways", "groups")
@@ -56,6 +56,8 @@ class RouteTable(Collection[Route]):
         places: dict[Prefix, array[int]] = {}
         shared: dict[Forwarding, Forwarding] = {}
         for place, route in enumerate(routes):
+            if not isinstance(route, Route):
+                raise DesiredStateError(f"routes[{place}]: expected a Route, got {route!r}")
             prefix = route.prefix
             group = groups.setdefault(prefix, {})
             packed = route.destination.network_address.packed

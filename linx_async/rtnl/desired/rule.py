@@ -139,7 +139,12 @@ class Rule(Checked):
                 "table", f"{what} needs one" if needs_table else f"{what} has no use for it"
             )
         if (does == "goto") != (goto is not None):
-            raise wrong("goto", f"{what}: goes with the action goto, and that with it")
+            raise wrong(
+                "goto",
+                f"{what} needs the priority that it goes to"
+                if goto is None
+                else f"{what} has no use for it: its action is {does}",
+            )
         if fwmask is not None and fwmark is None:
             raise wrong("fwmask", f"{what} has no fwmark")
         place = between(priority, "priority", 0, U32)
@@ -254,5 +259,7 @@ def _family(family: int | None, source: Network | None, destination: Network | N
     if family is not None:
         said.add(family)
     if len(said) > 1:
-        raise wrong("family", f"IPv4 and IPv6 in one rule: {source} to {destination}, {family}")
+        told = {"family": family, "source": source, "destination": destination}
+        mixed = ", ".join(f"{name} {value}" for name, value in told.items() if value is not None)
+        raise wrong("family", f"IPv4 and IPv6 in one rule: {mixed}")
     return said.pop() if said else 4

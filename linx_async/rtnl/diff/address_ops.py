@@ -116,7 +116,8 @@ def draft_addresses(
             requires = ground.requires(address.interface)
             draft.steps.build(AddAddress(address, requires, own=not whose.tagged))
     gone = [a for key, a in there.items() if key not in wanted and whose.ours(a)]
-    _Clearing(draft, observed, wanted, whose, promoting).clear(gone, anew)
+    if gone or anew:
+        _Clearing(draft, observed, wanted, whose, promoting).clear(gone, anew)
     for key in whose.owned:
         if key.startswith("address ") and (whose.tagged or key not in there):
             draft.stale.add(key)
@@ -196,10 +197,13 @@ class _Clearing:
         promoting: AbstractSet[str],
     ) -> None:
         self._draft = draft
-        self._observed = observed
         self._wanted = wanted
         self._whose = whose
         self._promoting = promoting
+        self._secondaries: dict[tuple[str, Network], list[Address]] = {}
+        for address in observed:
+            if address.family == 4 and address.flags & _SECONDARY:
+                self._secondaries.setdefault(network(address), []).append(address)
 
     def clear(self, gone: Collection[Address], anew: Collection[tuple[Address, Address]]) -> None:
         """Delete some for good, and some to make them anew.
@@ -211,12 +215,13 @@ class _Clearing:
         going = {address.key for address in gone}
         renewed = {found.key for _, found in anew}
         again: dict[str, Address] = {}
+        wanted = {network(each) for each in self._wanted.values()} if gone else set()
         for address in gone:
             company = self._company(address, going, renewed)
             if company is None:
                 continue
             again.update(company)
-            if company or _shares_network(address, self._wanted.values()):
+            if company or (address.family == 4 and network(address) in wanted):
                 # A new address of the same network would be a secondary one, and go with it.
                 self._draft.steps.first.append(DeleteAddress(address))
             else:
@@ -240,9 +245,15 @@ class _Clearing:
         self, primary: Address, going: AbstractSet[str], renewed: AbstractSet[str]
     ) -> dict[str, Address] | None:
         """The desired addresses that go with one; None where foreign ones would: a conflict."""
-        if primary.interface in self._promoting:
+        if (
+            primary.family == 6
+            or primary.flags & _SECONDARY
+            or primary.interface in self._promoting
+            or not self._secondaries
+        ):
             return {}
-        company = [each for each in _secondaries(primary, self._observed) if each.key not in going]
+        secondaries = self._secondaries.get(network(primary), ())
+        company = [each for each in secondaries if each.key not in going]
         foreign = [
             each for each in company if not self._whose.ours(each) and each.key not in renewed
         ]
@@ -255,21 +266,6 @@ class _Clearing:
             )
             return None
         return {each.key: self._wanted[each.key] for each in company}
-
-
-def _secondaries(primary: Address, observed: Iterable[Address]) -> list[Address]:
-    """The secondary addresses that go with a primary one."""
-    if primary.family == 6 or primary.flags & _SECONDARY:
-        return []
-    return [
-        other
-        for other in observed
-        if other.flags & _SECONDARY and network(other) == network(primary)
-    ]
-
-
-def _shares_network(address: Address, others: Iterable[Address]) -> bool:
-    return address.family == 4 and any(network(other) == network(address) for other in others)
 
 
 def network(address: Address) -> tuple[str, Network]:

@@ -13,6 +13,7 @@ from ..desired import Link
 from ..observed_link import ObservedLink
 from ..ops import AddLink, DeleteLink, MoveLink, Release, RtnlOp, SetLink
 from ..records import LinkRecord
+from .bearing import borne
 from .draft import Draft, Ground
 from .levels import Levels, founded
 
@@ -88,7 +89,8 @@ def _going(
     names = {each.index: name for name, each in observed.items()}
     going = set()
     for name, found in observed.items():
-        if name not in wanted and _claim_on(found, owned) is not None:
+        is_ours = _claim_on(found, owned) is not None
+        if name not in wanted and is_ours and not _bears(found, observed, owned):
             going.add(name)
             if found.kind == "veth" and found.link_netnsid is None:
                 going.add(names.get(found.parent, name))
@@ -112,7 +114,7 @@ def draft_links(
         found = observed.get(name)
         if found is not None:
             claim = _claim_on(found, owned)
-            _judge(draft, link, found, claim, ground, levels, replace=replace)
+            _judge(draft, link, found, claim, ground, levels, owned, replace=replace)
         elif link.key in moved:
             continue
         elif link.kind is None and name not in ground.coming:
@@ -140,6 +142,12 @@ def _claim_on(found: ObservedLink, owned: Ownership) -> Claim | None:
         return claim
     record = LinkRecord.of(claim.settled)
     return claim if record is not None and record.index == found.index else None
+
+
+def _bears(found: ObservedLink, observed: Mapping[str, ObservedLink], owned: Ownership) -> str:
+    """Why a link must not be deleted; empty where it may be."""
+    upper = borne(found, observed.values(), lambda each: _claim_on(each, owned) is not None)
+    return upper and f"deleting it would delete {upper} too, which is not ours"
 
 
 def _create(
@@ -187,6 +195,7 @@ def _judge(
     claim: Claim | None,
     ground: Ground,
     levels: Levels,
+    owned: Ownership,
     *,
     replace: bool,
 ) -> None:
@@ -197,6 +206,8 @@ def _judge(
         other = other or _unlike(parameters)
         if claim is None and not replace:
             draft.conflict(link.key, f"a foreign one is there: {other}")
+        elif bears := _bears(found, ground.links or {}, owned):
+            draft.conflict(link.key, f"{other}, and {bears}")
         elif blocked := _unfounded(link, ground):
             draft.wait(link.key, blocked)
         else:
@@ -291,6 +302,8 @@ def _release(
         if found is None or _claim_on(found, owned) is None:
             # Gone, moved away, or another by the same name.
             draft.stale.add(key)
+        elif name not in wanted and (bears := _bears(found, observed, owned)):
+            draft.conflict(key, bears)
         elif name not in wanted:
             draft.steps.last.append(DeleteLink(found))
         elif wanted[name].kind is None:

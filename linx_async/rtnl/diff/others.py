@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from operator import attrgetter
 from typing import Any
 
@@ -183,8 +184,19 @@ def draft_nexthops(
     protocol: int,
     replace: bool,
     users: Mapping[int, str],
+    used: Callable[[], AbstractSet[int]] = frozenset,
 ) -> Draft:
-    """The ops on nexthops; groups come after what they are made of."""
+    """The ops on nexthops; groups come after what they are made of.
+
+    Args:
+        desired: As for `nexthops`.
+        observed: As for `nexthops`.
+        ground: The interfaces.
+        protocol: As for `nexthops`.
+        replace: As for `nexthops`.
+        users: As for `nexthops`.
+        used: Tells the nexthops that desired routes go by; asked where one is to be deleted.
+    """
     draft = Draft()
     there = {nexthop.id: nexthop for nexthop in observed}
     wanted = {nexthop.id: nexthop for nexthop in desired}
@@ -219,14 +231,17 @@ def draft_nexthops(
         for member, _ in other.group
     }
     gone = []
-    for number, nexthop in there.items():
-        if number in wanted or nexthop.protocol != protocol:
-            continue
+    left = {n: each for n, each in there.items() if n not in wanted and each.protocol == protocol}
+    needed = left.keys() & used() if left else set()
+    needed |= {member for number in needed for member, _ in left[number].group}
+    for number, nexthop in left.items():
         user = users.get(number) or theirs.get(number)
-        if user is None:
-            gone.append(nexthop)
-        else:
+        if user is not None:
             draft.conflict(nexthop.key, f"deleting it would change what is not ours: {user}")
+        elif number in needed:
+            draft.wait(nexthop.key, "it is not desired, but a desired route goes by it")
+        else:
+            gone.append(nexthop)
     # A group that loses its last member goes with it: groups go first.
     gone.sort(key=lambda nexthop: not nexthop.group)
     draft.steps.last.extend(DeleteNexthop(nexthop) for nexthop in gone)

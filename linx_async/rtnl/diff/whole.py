@@ -60,6 +60,7 @@ def diff(
         protocol=protocol,
         replace=replace,
         users=observed.nexthop_users,
+        used=lambda: {way.nexthop_id for way in wanted.routes.ways},
     )
     return merged(
         [

@@ -1,0 +1,134 @@
+"""What could be lost, left behind or held up: each story as small as it got."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+
+import anyio
+import pytest
+
+from linx_async import rtnl
+from linx_async.rtnl import Desired, Link, Nexthop
+from linx_async.rtnl.elsewhere import moved
+from tests.kernel.netbox import Net, net, other
+
+__all__ = ["net", "other"]
+
+pytestmark = pytest.mark.anyio
+
+BY_NUMBER = {"destination": "192.0.2.0/24", "nexthop_id": 5}
+WAY = Nexthop(5, "10.0.0.9", "one")
+GROUP = Nexthop(6, group=[5])
+
+
+async def test_a_nexthop_stays_as_long_as_a_desired_route_goes_by_it(net: Net) -> None:
+    await net.converges(Desired(nexthops=[WAY], routes=[BY_NUMBER]))
+    for _ in range(2):
+        report = await net.reconcile(Desired(routes=[BY_NUMBER]))
+        assert report.applied == ()
+        (waiting,) = report.waiting
+        assert waiting.key == "nexthop 5"
+        assert "a desired route goes by it" in waiting.reason
+    assert await net.has("route show 192.0.2.0/24")
+    await net.converges({})
+    assert not await net.has("nexthop")
+
+
+async def test_and_so_do_the_members_of_a_group(net: Net) -> None:
+    by_group = {**BY_NUMBER, "nexthop_id": 6}
+    await net.converges(Desired(nexthops=[WAY, GROUP], routes=[by_group]))
+    report = await net.reconcile(Desired(routes=[by_group]))
+    assert report.applied == ()
+    assert {each.key for each in report.waiting} == {"nexthop 5", "nexthop 6"}
+    assert await net.has("route show 192.0.2.0/24")
+
+
+async def test_a_link_of_ours_stays_as_long_as_a_foreign_one_sits_on_it(net: Net) -> None:
+    made = await net.reconcile(Desired(links=[Link("low", "veth", peer="lower")]))
+    await net.ip("link add link low name high type macvlan")
+    report = await net.reconcile({}, last_applied=made.last_applied)
+    (conflict,) = report.conflicts
+    assert conflict.reason == "deleting it would delete high too, which is not ours"
+    anew = Desired(links=[Link("low", "ifb")])
+    report = await net.reconcile(anew, last_applied=report.last_applied)
+    (conflict,) = report.conflicts
+    assert conflict.reason.startswith("low is veth, not ifb, and deleting it would delete high too")
+    assert await net.has("link show high")
+    await net.ip("link del high")
+    await net.converges({}, last_applied=report.last_applied)
+    assert not await net.has("link show low")
+
+
+async def test_a_link_of_ours_goes_with_those_of_ours_that_sit_on_it(net: Net) -> None:
+    desired = Desired(
+        links=[Link("low", "veth", peer="lower"), Link("high", "macvlan", parent="low")]
+    )
+    made = await net.reconcile(desired)
+    await net.converges({}, last_applied=made.last_applied)
+    assert not await net.has("link show low")
+
+
+async def test_another_link_of_the_name_is_not_taken_for_the_one_that_was_moved(
+    net: Net, other: Net
+) -> None:
+    await other.ip("link add new type bridge")
+    desired = Desired(links=[Link("new", "veth", netns=other.path)])
+    made = await net.reconcile(desired)
+    report = await net.reconcile(desired, last_applied=made.last_applied)
+    assert [each.key for each in report.failed] == [f"link new to {other.path}"]
+    assert (await other.observed()).links["new"].kind == "bridge"
+    await other.ip("link del new")
+    report = await net.reconcile(desired, last_applied=report.last_applied)
+    assert report.converged
+    assert (await other.observed()).links["new"].kind == "veth"
+
+
+async def test_a_route_with_more_ways_than_a_message_has_room_for_fails_alone(net: Net) -> None:
+    ways = [{"interface": "one", "weight": weight} for weight in range(1, 257)] * 33
+    many = {"destination": "192.0.2.0/24", "nexthops": ways}
+    report = await net.reconcile({"routes": [many, ("198.51.100.0/24", "10.0.0.2")]})
+    (failure,) = report.failed
+    assert failure.key == "route 192.0.2.0/24"
+    assert "more than its length can say" in failure.error.message
+    assert await net.has("route show 198.51.100.0/24")
+
+
+async def look(other: Net) -> None:
+    await moved([Link("new", "bridge", netns=other.path)], {})
+
+
+async def listen(other: Net) -> None:
+    async with rtnl.monitor(scope=other.scope):
+        await anyio.sleep_forever()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("work", [look, listen])
+async def test_cancelling_a_task_leaves_no_namespace_open(
+    other: Net, work: Callable[[Net], Awaitable[None]]
+) -> None:
+    """asyncio's own cancellation reaches into shields, and a thread goes on without its task."""
+    await look(other)
+    before = descriptors()
+    for turns in range(12):
+        task = asyncio.ensure_future(work(other))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+    # The threads that were left behind are done once as many others are.
+    await look(other)
+    assert descriptors() == before
+
+
+def descriptors() -> list[str]:
+    """What this process holds open of network namespaces."""
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found.append(os.readlink(f"/proc/self/fd/{name}"))
+        except FileNotFoundError:  # the one of the listing itself
+            continue
+    return sorted(each for each in found if each.startswith("net:"))
