@@ -174,6 +174,7 @@ class Outcome:
         settled: What the kernel shows after a write, where it may differ from what was written.
         conflict: Who holds the key, where that only showed when the op was tried; empty where it
             is not so. The op was not done then.
+        waiting: What is still to come by itself, now that the op was done; empty where nothing is.
         duration: Seconds the op took; None where only its batch was timed.
     """
 
@@ -181,6 +182,7 @@ class Outcome:
     unknown: bool = False
     settled: str | None = None
     conflict: str = ""
+    waiting: str = ""
     duration: float | None = None
 
     @property

@@ -12,7 +12,19 @@ from attrs import define, evolve, field
 from .errors import DesiredStateError, OpError, SourceError
 from .groups import uninterrupted
 from .memory import MemoryStore, Record, Store
-from .model import DONE, Conflict, Failure, OpT, Outcome, Plan, Report, Trigger, Verb, keys_of
+from .model import (
+    DONE,
+    Conflict,
+    Failure,
+    OpT,
+    Outcome,
+    Plan,
+    Report,
+    Trigger,
+    Verb,
+    Waiting,
+    keys_of,
+)
 from .ownership import Claim, Ownership
 from .source import Source
 
@@ -51,6 +63,7 @@ class _Tally(Generic[OpT]):
     applied: list[OpT] = field(factory=list)
     failed: list[Failure[OpT]] = field(factory=list)
     conflicts: list[Conflict] = field(factory=list)
+    waiting: list[Waiting] = field(factory=list)
     pending: list[OpT] = field(factory=list)
     timings: dict[str, float] = field(factory=dict)
 
@@ -74,6 +87,8 @@ class _Tally(Generic[OpT]):
             return
         if outcome.done:
             self.applied.append(op)
+            if outcome.waiting:
+                self.waiting.append(Waiting(op.key, outcome.waiting))
         elif outcome.conflict:
             self.conflicts.append(Conflict(op.key, outcome.conflict))
         else:
@@ -115,12 +130,13 @@ async def run_pass(
     except OSError as error:
         raise SourceError(f"{source.name}: {error}") from error
     conflicts = (*plan.conflicts, *tally.conflicts)
+    waiting = (*plan.waiting, *tally.waiting)
     return Report(
-        converged=not (tally.failed or tally.pending or plan.waiting or conflicts),
+        converged=not (tally.failed or tally.pending or waiting or conflicts),
         applied=tuple(tally.applied),
         failed=tuple(tally.failed),
         pending=tuple(tally.pending),
-        waiting=plan.waiting,
+        waiting=waiting,
         conflicts=conflicts,
         last_applied=ledger.ownership,
         stale=plan.stale,

@@ -16,11 +16,24 @@ from .codec.kinds import decode_parameters
 from .codec.wire import NoInterface, NoNamespace, Type
 from .desired import Link
 from .desired.forwarding import Forwarding
+from .desired.protocols import shown_protocol
 from .desired.routes import route_of
 from .deviations import agree
+from .diff.address_ops import DETECTION, is_tentative
 from .elsewhere import descriptors
 from .observed_link import ObservedLink
-from .ops import AddLink, AddRoute, DeleteLink, DeleteRoute, MoveLink, ReplaceRoute, RtnlOp, SetLink
+from .ops import (
+    AddAddress,
+    AddLink,
+    AddRoute,
+    DeleteLink,
+    DeleteRoute,
+    MoveLink,
+    ReplaceAddress,
+    ReplaceRoute,
+    RtnlOp,
+    SetLink,
+)
 from .reading import RouteKey
 from .records import LinkRecord
 from .tuns import made_tun
@@ -83,6 +96,8 @@ class Batch:
                 left = {place: steps[1:] for place, steps in left.items() if len(steps) > 1}
         if any(isinstance(op, _LINK_OPS) for op in self._ops):
             await self._settle()
+        if any(isinstance(op, AddAddress | ReplaceAddress) for op in self._ops):
+            await self._await_detection()
         return self._outcomes
 
     async def _only_routes(self) -> bool:
@@ -172,6 +187,20 @@ class Batch:
             same = isinstance(op, AddRoute) and agree(op.forwarding, held)
             self._outcomes[taken[key]] = DONE if same else Outcome(conflict=_held(key, held))
 
+    async def _await_detection(self) -> None:
+        """Note the addresses that may not be used yet: duplicate address detection goes on."""
+        tentative: set[str] | None = None
+        for place, op in enumerate(self._ops):
+            if not isinstance(op, AddAddress | ReplaceAddress) or not self._outcomes[place].done:
+                continue
+            if op.address.family == 4 or op.address.nodad:
+                continue
+            if tentative is None:
+                found = await self._views.addresses()
+                tentative = {each.key for each in found if is_tentative(each)}
+            if op.key in tentative:
+                self._outcomes[place] = Outcome(waiting=DETECTION)
+
     async def _settle(self) -> None:
         """Learn the indices of what was made."""
         links = await self._views.links()
@@ -193,7 +222,7 @@ def _record(link: Link, made: ObservedLink) -> LinkRecord:
 
 
 def _held(key: RouteKey, held: Forwarding) -> str:
-    return f"protocol {held.protocol} has {route_of(*key, held)} there"
+    return f"{shown_protocol(held.protocol)} has {route_of(*key, held)} there"
 
 
 async def _send(socket: NetlinkSocket, left: Mapping[int, Steps]) -> dict[int, Refusal]:

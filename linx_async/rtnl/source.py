@@ -107,8 +107,9 @@ class Source:
         tagged += [*checked.neighbours, *checked.nexthops]
         for entry in tagged:
             if entry.protocol not in {None, self.protocol}:
+                what = next((r for r in checked.routes if r.forwarding is entry), entry)
                 raise DesiredStateError(
-                    f"{entry}: protocol: {entry.protocol} is not the tag of {self.name},"
+                    f"{what}: protocol: {entry.protocol} is not the tag of {self.name},"
                     f" {self.protocol}: leave it out, or give it to another Source"
                 )
         return checked

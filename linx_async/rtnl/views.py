@@ -17,6 +17,7 @@ from .codec.route_encode import dump_request
 from .codec.wire import Names, Type
 from .desired import Address, Neighbour, Nexthop, Rule
 from .desired.forwarding import Forwarding
+from .desired.protocols import shown_protocol
 from .desired.routes import RouteTable, route_of
 from .observed_link import ObservedLink
 from .reading import Found, RouteKey, RouteReader
@@ -197,7 +198,7 @@ class Views:
                 for packed, way in group.items():
                     if way.nexthop_id in numbers and way.protocol != self._protocol:
                         route = route_of(prefix, packed, way)
-                        found[way.nexthop_id] = f"protocol {way.protocol} has {route} by it"
+                        found[way.nexthop_id] = f"{shown_protocol(way.protocol)} has {route} by it"
         return found
 
     async def _all_routes(

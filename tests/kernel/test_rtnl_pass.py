@@ -58,7 +58,7 @@ THINGS = {
         "route add 192.0.2.0/24 via 10.0.0.2 dev one proto static",
         "route del 192.0.2.0/24",
         "route add 192.0.2.0/24 via 10.0.0.3 dev one proto static",
-        r"protocol 4 has .*192\.0\.2\.0/24.*10\.0\.0\.3",
+        r"protocol 4 \(static\) has .*192\.0\.2\.0/24.*10\.0\.0\.3",
     ),
     "IPv6 route": Thing(
         "routes",
@@ -67,7 +67,7 @@ THINGS = {
         "route add 2001:db8::/64 via fd00::2 dev one proto static",
         "route del 2001:db8::/64",
         "route add 2001:db8::/64 via fd00::3 dev one proto static",
-        r"protocol 4 has .*2001:db8::/64.*fd00::3",
+        r"protocol 4 \(static\) has .*2001:db8::/64.*fd00::3",
     ),
     "IPv4 address": Thing(
         "addresses",
@@ -94,7 +94,7 @@ THINGS = {
         f"neighbour add 10.0.0.9 lladdr {MAC} dev one protocol static",
         "neighbour del 10.0.0.9 dev one",
         f"neighbour add 10.0.0.9 lladdr {OTHER_MAC} dev one protocol static",
-        f"protocol 4 has 10.0.0.9 lladdr {OTHER_MAC} on one permanent there",
+        rf"protocol 4 \(static\) has 10.0.0.9 lladdr {OTHER_MAC} on one permanent there",
     ),
     "nexthop": Thing(
         "nexthops",
@@ -103,7 +103,7 @@ THINGS = {
         "nexthop add id 5 via 10.0.0.2 dev one proto static",
         "nexthop del id 5",
         "nexthop add id 5 via 10.0.0.3 dev one proto static",
-        r"protocol 4 has nexthop 5 via 10\.0\.0\.3 dev one there",
+        r"protocol 4 \(static\) has nexthop 5 via 10\.0\.0\.3 dev one there",
     ),
     "proxy": Thing(
         "neighbours",
@@ -112,7 +112,7 @@ THINGS = {
         "neighbour add proxy fd00::9 dev one protocol static",
         "neighbour del proxy fd00::9 dev one",
         "neighbour add proxy fd00::9 dev one router protocol static",
-        r"protocol 4 has proxy fd00::9 on one there",
+        r"protocol 4 \(static\) has proxy fd00::9 on one there",
     ),
     "rule": Thing(
         "rules",
@@ -271,7 +271,7 @@ async def test_what_the_kernel_has_put_there_is_never_touched(net: Net, family: 
 async def test_a_route_of_the_kernels_is_a_conflict_that_names_it(net: Net) -> None:
     report = await net.reconcile({"routes": [("10.0.0.0/24", "10.0.0.2", "one")]})
     (conflict,) = report.conflicts
-    assert "protocol 2 has 10.0.0.0/24" in conflict.reason
+    assert r"protocol 2 \(kernel\) has 10.0.0.0/24" in conflict.reason
 
 
 async def test_a_default_rule_that_is_desired_is_there_and_stays(net: Net) -> None:
@@ -460,7 +460,7 @@ async def test_an_ipv6_route_is_not_replaced_beside_a_foreign_one_of_the_same_ke
     report = await net.reconcile({"routes": [("2001:db8::/64", "fd00::4", "one")]})
     (conflict,) = report.conflicts
     assert conflict.key == ROUTE_6
-    assert "protocol 4 has 2001:db8::/64" in conflict.reason
+    assert r"protocol 4 \(static\) has 2001:db8::/64" in conflict.reason
     assert await net.shown("-6 route show 2001:db8::/64") == before
 
 

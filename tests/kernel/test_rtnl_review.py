@@ -70,6 +70,27 @@ async def test_a_link_of_ours_goes_with_those_of_ours_that_sit_on_it(net: Net) -
     assert not await net.has("link show low")
 
 
+async def test_the_other_end_of_a_veth_that_goes_is_not_there_yet(net: Net) -> None:
+    made = await net.reconcile(Desired(links=[Link("left", "veth", peer="right")]))
+    desired = Desired(links=[Link("right", "veth", peer="left")])
+    report = await net.reconcile(desired, last_applied=made.last_applied)
+    assert [each.reason for each in report.waiting] == ["the interface right is to be deleted"]
+    await net.converges(desired, last_applied=report.last_applied)
+    assert await net.has("link show right")
+
+
+async def test_another_name_of_the_other_end_is_a_conflict(net: Net) -> None:
+    made = await net.reconcile(Desired(links=[Link("left", "veth", peer="right")]))
+    await net.ip("link set right name wrong")
+    desired = Desired(links=[Link("left", "veth", peer="right")])
+    report = await net.reconcile(desired, last_applied=made.last_applied)
+    (conflict,) = report.conflicts
+    assert conflict.reason == "its other end is wrong, not right: rename or delete it"
+    assert report.applied == ()
+    await net.ip("link set wrong name right")
+    await net.converges(desired, last_applied=report.last_applied)
+
+
 async def test_another_link_of_the_name_is_not_taken_for_the_one_that_was_moved(
     net: Net, other: Net
 ) -> None:

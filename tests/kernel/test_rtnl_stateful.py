@@ -443,7 +443,8 @@ def takes_along(report: Report[RtnlOp]) -> bool:
 def is_far_reaching(op: RtnlOp) -> bool:
     match op:
         case SetLink():
-            return "master" in op.changes or op.changes.get("up") is False
+            # With another address, its own or its bridge's, a link loses its neighbours.
+            return not {"master", "address"}.isdisjoint(op.changes) or not op.changes.get("up", 1)
         case AddLink():
             return op.link.master is not None
     return isinstance(op, TAKING_ALONG)

@@ -414,7 +414,7 @@ def test_a_foreign_address_that_differs_is_a_conflict_that_names_it() -> None:
     (conflict,) = diff.addresses([Address("eth0", "10.0.0.2/24")], there).conflicts
     assert conflict == Conflict(
         "address 10.0.0.2/24 on eth0",
-        "protocol 186 has 10.0.0.2/24 on eth0 there,"
+        "protocol 186 (bgp) has 10.0.0.2/24 on eth0 there,"
         " with another label, broadcast address or scope",
     )
 
@@ -588,7 +588,7 @@ def test_a_foreign_nexthop_is_left_alone_or_a_conflict_or_taken_over() -> None:
     assert nothing_to_do(diff.nexthops([Nexthop(1, blackhole=True)], there))
     desired = [Nexthop(1, "10.0.0.1", "eth0")]
     (conflict,) = diff.nexthops(desired, there).conflicts
-    assert conflict == Conflict("nexthop 1", "protocol 186 has nexthop 1 blackhole there")
+    assert conflict == Conflict("nexthop 1", "protocol 186 (bgp) has nexthop 1 blackhole there")
     assert len(diff.nexthops(desired, there, replace=True).ops) == 1
 
 
@@ -637,7 +637,7 @@ def test_a_nexthop_that_foreign_objects_go_by_is_not_deleted() -> None:
     assert plan.ops == ()
     assert {each.key: each.reason for each in plan.conflicts} == {
         "nexthop 1": "deleting it would change what is not ours: route 10.0.0.0/8 of protocol 3",
-        "nexthop 2": "deleting it would change what is not ours: nexthop 9 of protocol 186",
+        "nexthop 2": "deleting it would change what is not ours: nexthop 9 of protocol 186 (bgp)",
     }
 
 
@@ -854,7 +854,7 @@ def test_a_foreign_route_is_left_alone_or_a_conflict_or_taken_over() -> None:
     assert nothing_to_do(diff.routes([Route("10.1.0.0/16", "10.0.0.1")], there))
     desired = [Route("10.1.0.0/16", "10.0.0.2")]
     assert diff.routes(desired, there).conflicts == (
-        Conflict("route 10.1.0.0/16", "protocol 186 has 10.1.0.0/16 via 10.0.0.1 there"),
+        Conflict("route 10.1.0.0/16", "protocol 186 (bgp) has 10.1.0.0/16 via 10.0.0.1 there"),
     )
     assert told(diff.routes(desired, there, replace=True)) == [
         "replace route 10.1.0.0/16 via 10.0.0.2 (is via 10.0.0.1)"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from .address_ops import addresses
 from .link_ops import links
-from .others import neighbours, nexthops, rules
+from .nexthop_ops import nexthops
+from .others import neighbours, rules
 from .route_ops import routes
 from .whole import diff
 

@@ -13,10 +13,21 @@ from ..._core.model import Plan
 from ..._core.ownership import Ownership
 from ..desired import FOREVER, Address
 from ..desired.checks import IP, Network
+from ..desired.protocols import shown_protocol
 from ..ops import AddAddress, DeleteAddress, ReplaceAddress, RtnlOp
 from .draft import Draft, Ground
 
-__all__ = ["DADFAILED", "Whose", "addresses", "draft_addresses", "is_tentative", "network"]
+__all__ = [
+    "DADFAILED",
+    "DETECTION",
+    "Whose",
+    "addresses",
+    "draft_addresses",
+    "is_tentative",
+    "network",
+]
+
+DETECTION = "duplicate address detection is not over yet"
 
 # IFA_F_*, include/uapi/linux/if_addr.h
 _SECONDARY = 0x01
@@ -136,13 +147,13 @@ def _judge(
     ours = whose.ours(found)
     change = _change(address, found)
     if change and not (ours or replace):
-        draft.conflict(key, f"protocol {found.protocol or 0} has {found} there, {change}")
+        draft.conflict(key, f"{shown_protocol(found.protocol)} has {found} there, {change}")
     elif change and not (ours and _can_change(address, found, change)):
         return [(address, found)]
     elif change:
         draft.steps.build(ReplaceAddress(address, found, in_place=True, own=not whose.tagged))
     elif is_tentative(found):
-        draft.wait(key, "duplicate address detection is not over yet")
+        draft.wait(key, DETECTION)
     return []
 
 

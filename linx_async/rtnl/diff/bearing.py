@@ -1,13 +1,15 @@
-"""What a link bears that is somebody else's, and would go with it."""
+"""Which links are ours, and what of somebody else's would go with them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Mapping
 from typing import Final
 
+from ..._core.ownership import Claim, Ownership
 from ..observed_link import ObservedLink
+from ..records import LinkRecord
 
-__all__ = ["borne"]
+__all__ = ["bears", "claim_on"]
 
 _GOES_ALONG: Final = frozenset(
     {"ipvlan", "ipvtap", "macsec", "macvlan", "macvtap", "vlan", "vxlan"}
@@ -15,16 +17,34 @@ _GOES_ALONG: Final = frozenset(
 """Kinds whose links go when what they sit on goes (NETDEV_UNREGISTER in their drivers)."""
 
 
-def borne(
-    link: ObservedLink, links: Iterable[ObservedLink], is_ours: Callable[[ObservedLink], bool]
-) -> str:
-    """The names of the foreign links that sit on one, or on links that do; empty for none."""
-    there = [each for each in links if each.kind in _GOES_ALONG and each.link_netnsid is None]
-    found: list[str] = []
-    lower = {link.index}
+def claim_on(found: ObservedLink, owned: Ownership) -> Claim | None:
+    """Our claim on a link that is there; None where it is another's."""
+    claim = owned.get(f"link {found.name}")
+    if claim is None or claim.value != found.kind:
+        return None
+    if claim.settled is None:
+        # Nobody has seen what became of it, and it may well be ours.
+        return claim
+    record = LinkRecord.of(claim.settled)
+    return claim if record is not None and record.index == found.index else None
+
+
+def bears(found: ObservedLink, observed: Mapping[str, ObservedLink], owned: Ownership) -> str:
+    """Why a link must not be deleted: a foreign one sits on it, or on one that does.
+
+    Empty where it may be. What sits on it from another network namespace is not seen.
+    """
+    left = [
+        each
+        for each in observed.values()
+        if each.kind in _GOES_ALONG and each.parent and each.link_netnsid is None
+    ]
+    foreign: list[str] = []
+    lower = {found.index}
     while lower:
-        upper = [each for each in there if each.parent in lower]
-        there = [each for each in there if each.parent not in lower]
-        found += [each.name for each in upper if not is_ours(each)]
+        upper = [each for each in left if each.parent in lower]
+        left = [each for each in left if each.parent not in lower]
+        foreign += [each.name for each in upper if claim_on(each, owned) is None]
         lower = {each.index for each in upper}
-    return ", ".join(sorted(found))
+    theirs = ", ".join(sorted(foreign))
+    return theirs and f"deleting it would delete {theirs} too, which is not ours"

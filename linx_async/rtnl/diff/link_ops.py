@@ -13,7 +13,7 @@ from ..desired import Link
 from ..observed_link import ObservedLink
 from ..ops import AddLink, DeleteLink, MoveLink, Release, RtnlOp, SetLink
 from ..records import LinkRecord
-from .bearing import borne
+from .bearing import bears, claim_on
 from .draft import Draft, Ground
 from .levels import Levels, founded
 
@@ -40,7 +40,8 @@ def links(
     net/core/dev.c). A link is ours once we made it, as long as it has the index that it had then:
     a foreign link that comes by the name later is not. What is declared of a link that is not ours
     is set nevertheless, and it is never deleted; what it is (kind, parameters, parent) is a
-    conflict where it is not as declared.
+    conflict where it is not as declared. So is the end of one of ours that a foreign vlan, macvlan
+    or the like sits on: that would go with it.
 
     Args:
         desired: The links that should be.
@@ -89,8 +90,8 @@ def _going(
     names = {each.index: name for name, each in observed.items()}
     going = set()
     for name, found in observed.items():
-        is_ours = _claim_on(found, owned) is not None
-        if name not in wanted and is_ours and not _bears(found, observed, owned):
+        is_ours = claim_on(found, owned) is not None
+        if name not in wanted and is_ours and not bears(found, observed, owned):
             going.add(name)
             if found.kind == "veth" and found.link_netnsid is None:
                 going.add(names.get(found.parent, name))
@@ -112,8 +113,11 @@ def draft_links(
     levels = Levels(wanted, ground)
     for name, link in wanted.items():
         found = observed.get(name)
-        if found is not None:
-            claim = _claim_on(found, owned)
+        if found is not None and name in ground.going:
+            # It is the other end of a veth that goes: the next pass makes it.
+            draft.wait(link.key, ground.missing(name))
+        elif found is not None:
+            claim = claim_on(found, owned)
             _judge(draft, link, found, claim, ground, levels, owned, replace=replace)
         elif link.key in moved:
             continue
@@ -130,24 +134,6 @@ def draft_links(
 def _unfounded(link: Link, ground: Ground) -> str:
     """Why a link cannot be made; empty where it can."""
     return ground.missing(link.parent) or ground.missing(link.master or None)
-
-
-def _claim_on(found: ObservedLink, owned: Ownership) -> Claim | None:
-    """Our claim on a link that is there; None where it is another's."""
-    claim = owned.get(f"{_PREFIX}{found.name}")
-    if claim is None or claim.value != found.kind:
-        return None
-    if claim.settled is None:
-        # Nobody has seen what became of it, and it may well be ours.
-        return claim
-    record = LinkRecord.of(claim.settled)
-    return claim if record is not None and record.index == found.index else None
-
-
-def _bears(found: ObservedLink, observed: Mapping[str, ObservedLink], owned: Ownership) -> str:
-    """Why a link must not be deleted; empty where it may be."""
-    upper = borne(found, observed.values(), lambda each: _claim_on(each, owned) is not None)
-    return upper and f"deleting it would delete {upper} too, which is not ours"
 
 
 def _create(
@@ -206,8 +192,8 @@ def _judge(
         other = other or _unlike(parameters)
         if claim is None and not replace:
             draft.conflict(link.key, f"a foreign one is there: {other}")
-        elif bears := _bears(found, ground.links or {}, owned):
-            draft.conflict(link.key, f"{other}, and {bears}")
+        elif why := bears(found, ground.links or {}, owned):
+            draft.conflict(link.key, f"{other}, and {why}")
         elif blocked := _unfounded(link, ground):
             draft.wait(link.key, blocked)
         else:
@@ -220,6 +206,9 @@ def _judge(
     if parameters and claim is None and not replace:
         draft.conflict(link.key, f"a foreign one is there: {_unlike(parameters)}")
         return
+    end = names.get(found.parent) if found.link_netnsid is None else None
+    if link.peer and end not in {None, link.peer}:
+        draft.conflict(link.key, f"its other end is {end}, not {link.peer}: rename or delete it")
     level = levels.of(link.name)
     if blocked := ground.missing(link.master or None):
         draft.wait(link.key, blocked)
@@ -299,11 +288,11 @@ def _release(
             continue
         name = key.removeprefix(_PREFIX)
         found = observed.get(name)
-        if found is None or _claim_on(found, owned) is None:
+        if found is None or claim_on(found, owned) is None:
             # Gone, moved away, or another by the same name.
             draft.stale.add(key)
-        elif name not in wanted and (bears := _bears(found, observed, owned)):
-            draft.conflict(key, bears)
+        elif name not in wanted and (why := bears(found, observed, owned)):
+            draft.conflict(key, why)
         elif name not in wanted:
             draft.steps.last.append(DeleteLink(found))
         elif wanted[name].kind is None:

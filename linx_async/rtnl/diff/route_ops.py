@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from ..._core.model import Plan
 from ..desired.forwarding import Forwarding
+from ..desired.protocols import KERNEL_TAGS, shown_protocol
 from ..desired.route import Route
 from ..desired.routes import RouteTable, route_key, route_of
 from ..deviations import Deviations, agree, compared
@@ -72,7 +73,7 @@ def draft_routes(
         deviations: Where ours differ from the desired ones.
         foreign: What others have under desired keys.
         ground: The interfaces.
-        replace: Whether a foreign route under a desired key is taken over.
+        replace: Whether a foreign route under a desired key is taken over; the kernel's never is.
         obstacle: Why a route cannot be had yet, beyond its interfaces; empty where it can.
     """
     draft = Draft()
@@ -112,7 +113,7 @@ def _beside(
     if agree(wanted, held):
         return
     blocked, requires = needs.of(wanted)
-    if not replace:
+    if not replace or held.protocol in KERNEL_TAGS:
         draft.conflict(route_key(*key), _held(key, held))
     elif blocked:
         draft.wait(route_key(*key), blocked)
@@ -145,4 +146,4 @@ class _Needs:
 
 
 def _held(key: RouteKey, held: Forwarding) -> str:
-    return f"protocol {held.protocol} has {route_of(*key, held)} there"
+    return f"{shown_protocol(held.protocol)} has {route_of(*key, held)} there"

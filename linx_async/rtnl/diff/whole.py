@@ -10,8 +10,9 @@ from ..ops import RtnlOp
 from .address_ops import Whose, draft_addresses
 from .draft import merged
 from .link_ops import draft_links, ground_of
+from .nexthop_ops import draft_nexthops
 from .obstacles import Obstacles
-from .others import draft_neighbours, draft_nexthops, draft_rules
+from .others import draft_neighbours, draft_rules
 from .route_ops import draft_routes
 
 __all__ = ["diff"]

@@ -1,0 +1,144 @@
+"""The diff of nexthops: pure, two-way by protocol tag."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+
+from ..._core.model import Plan
+from ..desired import Nexthop
+from ..desired.protocols import shown_protocol
+from ..ops import AddNexthop, DeleteNexthop, ReplaceNexthop, RtnlOp
+from .draft import Draft, Ground
+
+__all__ = ["draft_nexthops", "nexthops"]
+
+_LOWER_UP = 0x10000  # IFF_LOWER_UP, include/uapi/linux/if.h
+
+
+def nexthops(
+    desired: Iterable[Nexthop],
+    observed: Iterable[Nexthop],
+    *,
+    protocol: int = 76,
+    replace: bool = False,
+    users: Mapping[int, str] | None = None,
+) -> Plan[RtnlOp]:
+    """The ops that lead from the nexthops that are there to those that should be.
+
+    Two-way, by tag. The key is the number (nexthop_find_by_id() in net/ipv4/nexthop.c).
+
+    Args:
+        desired: The nexthops that should be.
+        observed: Those that are there.
+        protocol: Our tag.
+        replace: Whether a foreign nexthop under a desired number is taken over.
+        users: Foreign routes by the nexthop that they go by: deleting it would delete them.
+    """
+    return draft_nexthops(
+        desired, observed, Ground(), protocol=protocol, replace=replace, users=users or {}
+    ).plan()
+
+
+def draft_nexthops(
+    desired: Iterable[Nexthop],
+    observed: Iterable[Nexthop],
+    ground: Ground,
+    *,
+    protocol: int,
+    replace: bool,
+    users: Mapping[int, str],
+    used: Callable[[], AbstractSet[int]] = frozenset,
+) -> Draft:
+    """The ops on nexthops; groups come after what they are made of.
+
+    Args:
+        desired: As for `nexthops`.
+        observed: As for `nexthops`.
+        ground: The interfaces.
+        protocol: As for `nexthops`.
+        replace: As for `nexthops`.
+        users: As for `nexthops`.
+        used: Tells the nexthops that desired routes go by; asked where one is to be deleted.
+    """
+    draft = Draft()
+    there = {nexthop.id: nexthop for nexthop in observed}
+    wanted = {nexthop.id: nexthop for nexthop in desired}
+    will_be = {n for n, each in there.items() if n in wanted or each.protocol != protocol}
+    taken: set[int] = set()
+    for number, nexthop in sorted(wanted.items(), key=lambda item: bool(item[1].group)):
+        found = there.get(number)
+        lacking = _lacking(nexthop, will_be)
+        if found is not None and _same_nexthop(nexthop, found) and not lacking:
+            continue
+        blocked = (
+            ground.down(nexthop.interface) or _without_carrier(nexthop.interface, ground) or lacking
+        )
+        requires = ground.requires(nexthop.interface) | {
+            f"nexthop {member}" for member, _ in nexthop.group
+        }
+        level = 1 if nexthop.group else 0
+        if blocked:
+            draft.wait(nexthop.key, blocked)
+        elif found is None:
+            draft.steps.build(AddNexthop(nexthop, requires), level)
+            will_be.add(number)
+        elif found.protocol == protocol or replace:
+            draft.steps.build(ReplaceNexthop(nexthop, found, requires), level)
+            taken.add(number)
+        else:
+            draft.conflict(
+                nexthop.key, f"{shown_protocol(found.protocol)} has nexthop {found} there"
+            )
+    theirs = {
+        member: f"nexthop {other.id} of {shown_protocol(other.protocol)}"
+        for other in there.values()
+        if other.protocol != protocol and other.id not in taken
+        for member, _ in other.group
+    }
+    gone = []
+    left = {n: each for n, each in there.items() if n not in wanted and each.protocol == protocol}
+    needed = left.keys() & used() if left else set()
+    needed |= {member for number in needed for member, _ in left[number].group}
+    for number, nexthop in left.items():
+        user = users.get(number) or theirs.get(number)
+        if user is not None:
+            draft.conflict(nexthop.key, f"deleting it would change what is not ours: {user}")
+        elif number in needed:
+            draft.wait(nexthop.key, "it is not desired, but a desired route goes by it")
+        else:
+            gone.append(nexthop)
+    # A group that loses its last member goes with it: groups go first.
+    gone.sort(key=lambda nexthop: not nexthop.group)
+    draft.steps.last.extend(DeleteNexthop(nexthop) for nexthop in gone)
+    return draft
+
+
+def _without_carrier(name: str | None, ground: Ground) -> str:
+    """Why an interface that is up takes no nexthop: rtm_to_nh_config() in net/ipv4/nexthop.c."""
+    link = None if name is None or ground.links is None else ground.links.get(name)
+    if link is None or not link.up or link.flags & _LOWER_UP:
+        return ""
+    # A link that this plan makes, or sets up, may bring it the carrier.
+    if ground.coming or any(ground.up.values()):
+        return ""
+    return f"the interface {name} has no carrier"
+
+
+def _lacking(nexthop: Nexthop, will_be: Container[int]) -> str:
+    for member, _ in nexthop.group:
+        if member not in will_be:
+            return f"the nexthop {member} is not there"
+    return ""
+
+
+def _same_nexthop(desired: Nexthop, observed: Nexthop) -> bool:
+    return (
+        desired.gateway == observed.gateway
+        and desired.interface in {None, observed.interface}
+        and desired.onlink == observed.onlink
+        and desired.blackhole == observed.blackhole
+        and desired.family == observed.family
+        and desired.unknown == observed.unknown
+        and sorted(desired.group) == sorted(observed.group)
+    )
