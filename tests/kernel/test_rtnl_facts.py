@@ -158,7 +158,7 @@ async def test_we_never_do_so_even_where_it_comes_after_we_looked(net: Net) -> N
         plan = source.diff(desired, observed, Ownership())
         await net.ip("route add 192.0.2.0/24 via 10.0.0.3 dev one proto static")
         (outcome,) = await source.apply(plan.ops)
-    assert r"protocol 4 \(static\) has 192.0.2.0/24" in outcome.conflict
+    assert "protocol 4 (static) has 192.0.2.0/24" in outcome.conflict
     (found,) = await net.shown(SHOWN)
     assert (found["protocol"], found["gateway"]) == ("static", "10.0.0.3")
 

@@ -271,7 +271,7 @@ async def test_what_the_kernel_has_put_there_is_never_touched(net: Net, family: 
 async def test_a_route_of_the_kernels_is_a_conflict_that_names_it(net: Net) -> None:
     report = await net.reconcile({"routes": [("10.0.0.0/24", "10.0.0.2", "one")]})
     (conflict,) = report.conflicts
-    assert r"protocol 2 \(kernel\) has 10.0.0.0/24" in conflict.reason
+    assert "protocol 2 (kernel) has 10.0.0.0/24" in conflict.reason
 
 
 async def test_a_default_rule_that_is_desired_is_there_and_stays(net: Net) -> None:
@@ -460,7 +460,7 @@ async def test_an_ipv6_route_is_not_replaced_beside_a_foreign_one_of_the_same_ke
     report = await net.reconcile({"routes": [("2001:db8::/64", "fd00::4", "one")]})
     (conflict,) = report.conflicts
     assert conflict.key == ROUTE_6
-    assert r"protocol 4 \(static\) has 2001:db8::/64" in conflict.reason
+    assert "protocol 4 (static) has 2001:db8::/64" in conflict.reason
     assert await net.shown("-6 route show 2001:db8::/64") == before
 
 
