@@ -1,15 +1,12 @@
-"""What ops are sent as, and what a refusal means."""
+"""What ops are sent as."""
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 
 from attrs import define, evolve, field
 
-from .._core.errors import OpError
-from .._kernel.exchange import Refusal
 from .._kernel.netlink import Flag
 from .._kernel.socket import Request
 from .codec import address, link, neighbour, nexthop, rule
@@ -39,8 +36,9 @@ from .ops import (
     RtnlOp,
     SetLink,
 )
+from .ways import changed_ways
 
-__all__ = ["CREATE", "Encoder", "Steps", "conflict_in", "is_done_already", "refused"]
+__all__ = ["CREATE", "Encoder", "Steps"]
 
 Steps: TypeAlias = list[list[Request]]
 """Requests, in steps: what is in one is sent only where all of those before it were done."""
@@ -50,22 +48,6 @@ CREATE: Final = int(Flag.CREATE | Flag.EXCL)
 _PUT: Final = int(Flag.CREATE | Flag.REPLACE)
 _REPLACE: Final = int(Flag.REPLACE)
 _APPEND: Final = int(Flag.CREATE | Flag.APPEND)
-
-_GONE: Final = frozenset(
-    {errno.ESRCH, errno.ENOENT, errno.ENODEV, errno.EADDRNOTAVAIL, errno.ENXIO}
-)
-
-_ON_A_PARENT: Final = frozenset({"vlan", "macvlan", "macvtap", "ipvlan", "ipvtap"})
-_NO_WAY: Final = "no interface leads to the gateway: is one up that has an address of its network?"
-
-_ADVICE: Final[Mapping[int, str]] = {
-    errno.EPERM: "it takes CAP_NET_ADMIN in the network namespace",
-    errno.ENETUNREACH: _NO_WAY,
-    errno.EHOSTUNREACH: _NO_WAY,
-    errno.ENETDOWN: "the interface is down",
-    errno.EOPNOTSUPP: "this kernel cannot do that",
-    errno.EEXIST: "somebody else has it",
-}
 
 
 @define
@@ -157,8 +139,21 @@ class Encoder:
         return head + packed + tail if prefix.length else head + tail
 
     def _replaced_route(self, op: ReplaceRoute) -> Steps:
+        ours = op.observed.protocol == self.protocol
+        if op.prefix.family == 6 and ours and op.observed.nexthops:
+            return [
+                [
+                    (
+                        Type.NEWROUTE if adds else Type.DELROUTE,
+                        _APPEND if adds else 0,
+                        self._route(op.prefix, op.packed, way, delete=not adds),
+                    )
+                    for way in ways
+                ]
+                for adds, ways in changed_ways(op.forwarding, op.observed)
+            ]
         new = self._route(op.prefix, op.packed, op.forwarding)
-        if op.prefix.family == 6 or op.observed.protocol != self.protocol:
+        if op.prefix.family == 6 or not ours:
             return [[(Type.NEWROUTE, _REPLACE, new)]]
         # NLM_F_REPLACE would take the first of that key, which may be another's; so the new one
         # is put behind it, and then ours is deleted: there is always one.
@@ -252,48 +247,3 @@ def _namespace(namespaces: Mapping[str, int], scope: str) -> int:
     if descriptor is None:
         raise NoNamespace(scope)
     return descriptor
-
-
-def is_done_already(op: RtnlOp, refusal: Refusal) -> bool:
-    """Whether a refusal says that there is nothing left to do."""
-    match op:
-        case AddAddress(again=True):
-            return refusal.errno == errno.EEXIST
-        case (
-            DeleteLink()
-            | DeleteAddress()
-            | DeleteRoute()
-            | DeleteRule()
-            | DeleteNeighbour()
-            | DeleteNexthop()
-        ):
-            return refusal.errno in _GONE
-    return False
-
-
-def conflict_in(op: RtnlOp, refusal: Refusal) -> str:
-    """Who holds the key, where a refusal says that somebody does; empty where it does not."""
-    if refusal.errno != errno.EEXIST:
-        return ""
-    match op:
-        case AddRule():
-            return (
-                "a rule of that priority is there which says all that this one does, and the kernel"
-                " takes the two for one: give it another priority"
-            )
-        case AddLink(link=new) if new.peer is not None:
-            return f"somebody else has a link {new.name} or {new.peer}, the name of its other end"
-        case AddLink() | AddAddress() | AddNeighbour() | AddNexthop() | AddRoute():
-            return "somebody else has made it since it was looked for"
-    return ""
-
-
-def refused(op: RtnlOp, refusal: Refusal) -> OpError:
-    """Why the kernel refused, with what to do about it."""
-    advice = _ADVICE.get(refusal.errno, "")
-    if isinstance(op, AddLink) and refusal.errno == errno.EOPNOTSUPP:
-        advice = f"this kernel has no links of the kind {op.link.kind}, or lacks their module"
-    elif isinstance(op, AddLink) and refusal.errno == errno.EINVAL and op.link.parent is None:
-        advice = "it needs a parent" if op.link.kind in _ON_A_PARENT else ""
-    said = ": ".join(filter(None, (refusal.message, advice)))
-    return OpError(op.key, refusal.errno, said, offset=refusal.offset)

@@ -11,7 +11,7 @@ from .._core.model import DONE, Outcome
 from .._kernel.exchange import Refusal
 from .._kernel.netns import Target
 from .._kernel.socket import NetlinkSocket, Request
-from .applying import CREATE, Encoder, Steps, conflict_in, is_done_already, refused
+from .applying import CREATE, Encoder, Steps
 from .codec.kinds import decode_parameters
 from .codec.wire import NoInterface, NoNamespace, Type
 from .desired import Link
@@ -36,6 +36,7 @@ from .ops import (
 )
 from .reading import RouteKey
 from .records import LinkRecord
+from .refusals import conflict_in, is_done_already, refused
 from .tuns import made_tun
 from .views import Views
 

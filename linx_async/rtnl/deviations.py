@@ -12,7 +12,7 @@ from .desired.route import Prefix
 from .desired.routes import Routes
 from .reading import Found, RouteKey
 
-__all__ = ["Deviations", "agree", "compared", "judged"]
+__all__ = ["Deviations", "agree", "compared", "judged", "same_hop"]
 
 
 @frozen
@@ -68,14 +68,15 @@ def _same_hops(desired: tuple[NextHop, ...], observed: tuple[NextHop, ...]) -> b
     left = list(observed)
     # Those that name their interface choose first: the others take whichever is left.
     for hop in sorted(desired, key=lambda hop: hop.interface is None):
-        match = next((other for other in left if _same_hop(hop, other)), None)
+        match = next((other for other in left if same_hop(hop, other)), None)
         if match is None:
             return False
         left.remove(match)
     return True
 
 
-def _same_hop(desired: NextHop, observed: NextHop) -> bool:
+def same_hop(desired: NextHop, observed: NextHop) -> bool:
+    """Whether a way is as desired."""
     return (
         desired.gateway == observed.gateway
         and desired.interface in {None, observed.interface}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from anyio import to_thread
+from attrs import field, frozen
 
 from .._core.errors import OpError, ScopeGone, SourceError
 from .._core.groups import uninterrupted
@@ -21,10 +22,23 @@ from .desired import Link
 from .observed_link import ObservedLink
 from .ops import AddLink, MoveLink, RtnlOp
 
-__all__ = ["descriptors", "moved", "pinned"]
+__all__ = ["Moved", "descriptors", "moved", "pinned"]
 
 _IFINFOMSG: Final = bytes(16)
 _IFNAME: Final = 3
+
+
+@frozen
+class Moved:
+    """What became of links that are to be moved.
+
+    Attributes:
+        there: The keys of those that are where they shall be.
+        out_of_reach: Why it cannot be told of others, by key.
+    """
+
+    there: frozenset[str] = frozenset()
+    out_of_reach: Mapping[str, str] = field(factory=dict)
 
 
 @asynccontextmanager
@@ -49,12 +63,13 @@ async def pinned(namespace: NetworkNamespace) -> AsyncGenerator[Target, None]:
             target.close()
 
 
-async def moved(links: Iterable[Link], observed: Mapping[str, ObservedLink]) -> frozenset[str]:
-    """The keys of links that are where they are to be moved to.
+async def moved(links: Iterable[Link], observed: Mapping[str, ObservedLink]) -> Moved:
+    """Which links are where they are to be moved to.
 
     A namespace that is not there (yet) has none, and one of another kind is another link.
     """
-    found = set()
+    found: set[str] = set()
+    out_of_reach: dict[str, str] = {}
     for link in links:
         if link.netns is None or link.name in observed:
             continue
@@ -62,9 +77,12 @@ async def moved(links: Iterable[Link], observed: Mapping[str, ObservedLink]) -> 
             there = await _link_in(link.netns, link.name)
         except ScopeGone:
             continue
+        except SourceError as error:
+            out_of_reach[link.key] = str(error)
+            continue
         if there is not None and link.kind in {None, there.kind}:
             found.add(link.key)
-    return frozenset(found)
+    return Moved(frozenset(found), out_of_reach)
 
 
 async def _link_in(namespace: NetworkNamespace, name: str) -> ObservedLink | None:
@@ -93,7 +111,7 @@ async def _link_in(namespace: NetworkNamespace, name: str) -> ObservedLink | Non
 
 @asynccontextmanager
 async def descriptors(batch: Collection[RtnlOp]) -> AsyncGenerator[Mapping[str, int], None]:
-    """Descriptors of the namespaces that ops need, by scope; one that is not there has none."""
+    """Descriptors of the namespaces that ops need, by scope; one out of reach has none."""
     scopes = {
         scope
         for op in batch
@@ -107,10 +125,11 @@ async def descriptors(batch: Collection[RtnlOp]) -> AsyncGenerator[Mapping[str, 
         for scope in scopes:
             try:
                 target = scope.open()
-            except ScopeGone:
+            except SourceError:
                 continue
             try:
-                opened[str(scope)] = target.call(network_descriptor)
+                with suppress(SourceError):
+                    opened[str(scope)] = target.call(network_descriptor)
             finally:
                 target.close()
 

@@ -29,6 +29,7 @@ class Observed:
         foreign_routes: What others have at keys of desired routes that are not ours, as far as it
             was looked for.
         moved: Keys of desired links that are in the network namespace they are to be moved to.
+        out_of_reach: Keys of desired links of which that cannot be told, and why.
         promoting: Interfaces on which a secondary address takes the place of a deleted primary one
             (net.ipv4.conf.*.promote_secondaries).
         nexthop_users: Foreign routes that go by nexthops of ours which are not desired any more,
@@ -43,5 +44,6 @@ class Observed:
     routes: SeenRoutes = field(factory=lambda: SeenRoutes({}, {}))
     foreign_routes: Mapping[RouteKey, Forwarding] = field(factory=dict)
     moved: frozenset[str] = frozenset()
+    out_of_reach: Mapping[str, str] = field(factory=dict)
     promoting: frozenset[str] = frozenset()
     nexthop_users: Mapping[int, str] = field(factory=dict)

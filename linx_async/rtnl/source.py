@@ -9,16 +9,17 @@ from typing import Final, Literal, Self, TypeAlias
 
 from anyio import to_thread
 
-from .._core.errors import DesiredStateError
+from .._core.errors import DesiredStateError, SourceError
 from .._core.groups import uninterrupted
 from .._core.model import Hint, Outcome, Plan
 from .._core.ownership import Ownership
+from .._kernel.netlink import NetlinkDecodeError
 from .._kernel.netns import NetworkNamespace, Target, namespace_of
 from .._kernel.release import kernel_release
 from .._kernel.socket import NetlinkSocket
 from .applying import Encoder
 from .batch import Batch
-from .desired import Address, Neighbour, Nexthop, Rule
+from .desired import Nexthop
 from .desired.checks import between
 from .desired.desired import Desired, DesiredLike
 from .desired.forwarding import Forwarding
@@ -32,6 +33,7 @@ from .observed_link import ObservedLink
 from .ops import RtnlOp
 from .promoting import promoting
 from .reading import RouteKey
+from .tags import check_tags
 from .views import Views
 
 __all__ = ["PROTOCOL", "OnConflict", "Scope", "Source"]
@@ -102,16 +104,7 @@ class Source:
         checked = Desired.of(desired)
         if desired is checked and self._interest is not None and self._interest[0] is checked:
             return checked
-        tagged: list[Address | Rule | Neighbour | Nexthop | Forwarding] = [*checked.routes.ways]
-        tagged += [*checked.addresses, *checked.rules]
-        tagged += [*checked.neighbours, *checked.nexthops]
-        for entry in tagged:
-            if entry.protocol not in {None, self.protocol}:
-                what = next((r for r in checked.routes if r.forwarding is entry), entry)
-                raise DesiredStateError(
-                    f"{what}: protocol: {entry.protocol} is not the tag of {self.name},"
-                    f" {self.protocol}: leave it out, or give it to another Source"
-                )
+        check_tags(checked, self.protocol, self.name)
         return checked
 
     async def __aenter__(self) -> Self:
@@ -191,6 +184,7 @@ class Source:
         addresses = await views.addresses()
         routes = await views.routes(wanted.routes)
         nexthops = await views.nexthops()
+        elsewhere = await moved(wanted.links, links)
         observed = Observed(
             links,
             addresses,
@@ -199,28 +193,38 @@ class Source:
             await views.rules(),
             routes,
             await self._foreign(routes.deviations(wanted.routes), views),
-            await moved(wanted.links, links),
+            elsewhere.there,
+            elsewhere.out_of_reach,
             await promoting(target, wanted.addresses, addresses),
             await self._users(wanted, nexthops, views),
         )
-        if routes.deviations(wanted.routes).size > _PLANNED_AT_ONCE:
+        lists = (addresses, observed.neighbours, observed.rules, nexthops, links)
+        size = routes.deviations(wanted.routes).size + sum(map(len, lists))
+        if size > _PLANNED_AT_ONCE:
             # Kept for `diff`: a long plan is made in a thread, not on the event loop's.
             await to_thread.run_sync(self.diff, desired, observed, owned)
         return observed
 
     def diff(self, desired: DesiredLike, observed: Observed, owned: Ownership, /) -> Plan[RtnlOp]:
-        """The ops that lead from observed to desired."""
+        """The ops that lead from observed to desired.
+
+        Raises:
+            SourceError: What was observed of a link's parameters is malformed.
+        """
         planned = self._planned
         if planned is not None and planned[0] is observed and planned[1] is owned:
             return planned[2]
-        plan = diff(
-            desired,
-            observed,
-            owned,
-            protocol=self.protocol,
-            replace=self.on_conflict == "replace",
-            tagged=self._tagged,
-        )
+        try:
+            plan = diff(
+                desired,
+                observed,
+                owned,
+                protocol=self.protocol,
+                replace=self.on_conflict == "replace",
+                tagged=self._tagged,
+            )
+        except NetlinkDecodeError as error:
+            raise SourceError(f"{self.name}: the kernel's answer is malformed: {error}") from error
         self._planned = observed, owned, plan
         return plan
 

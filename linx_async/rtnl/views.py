@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 from anyio import to_thread
@@ -225,12 +226,11 @@ class Views:
             before = self._read.get(kind.name)
             if before is not None and before.data == stream.data and before.names is names:
                 return before.values
-            try:
-                read = _decoded(kind, stream, names, before)
-            except NetlinkDecodeError as error:
-                raise SourceError(
-                    f"{kind.name}: the kernel's answer is malformed: {error}"
-                ) from error
+            read = await _understood(
+                kind.name,
+                partial(_decoded, kind, stream, names, before),
+                small=len(stream.data) < _AT_ONCE,
+            )
             if read is not None:
                 self._read[kind.name] = read
                 return read.values

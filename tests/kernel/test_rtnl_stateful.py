@@ -312,11 +312,15 @@ class Story(RuleBasedStateMachine):
         report, world = passed.report, passed.after
         said = reported(report)
         assert report.converged == (not said), said
-        if not takes_along(report):
-            assert lacking(self.desired, world) <= said, report
         assert extra(self.desired, world, TAG) <= said, report
         assert passed.harmed() == [], report
         assert passed.untrue() == []
+        if not takes_along(report):
+            assert lacking(self.desired, world) <= said, report
+            self.check_record(world, said)
+
+    def check_record(self, world: World, said: set[str]) -> None:
+        """All that our record claims is there, and is what it was."""
         for key in self.owned.keys() - said:
             found = world.links.get(key.removeprefix("link "))
             assert found is not None, key

@@ -11,7 +11,7 @@ from attrs import evolve
 from linx_async import NetworkNamespace, Verb
 from linx_async._kernel.exchange import Refusal
 from linx_async._kernel.netlink import Flag, attribute_map
-from linx_async.rtnl.applying import Encoder, conflict_in, is_done_already, refused
+from linx_async.rtnl.applying import Encoder
 from linx_async.rtnl.codec import address, link, neighbour, nexthop, route, rule
 from linx_async.rtnl.codec.wire import NoInterface, NoNamespace, Type
 from linx_async.rtnl.desired import Address, Link, Neighbour, Nexthop, Route, Rule
@@ -38,6 +38,7 @@ from linx_async.rtnl.ops import (
     RtnlOp,
     SetLink,
 )
+from linx_async.rtnl.refusals import conflict_in, is_done_already, refused
 
 INDICES = {"lo": 1, "eth0": 2, "br0": 7}
 NAMES = {index: name for name, index in INDICES.items()}

@@ -27,6 +27,7 @@ class Ground:
         up: Links that will be up, or will not, where the plan changes it, by name.
         going: Links that will be deleted.
         bonds: Links that are bonds, or will be.
+        foreign: Links that are not what was declared by their name.
     """
 
     links: Mapping[str, ObservedLink] | None = None
@@ -34,6 +35,7 @@ class Ground:
     up: Mapping[str, bool] = field(factory=dict)
     going: frozenset[str] = frozenset()
     bonds: frozenset[str] = frozenset()
+    foreign: frozenset[str] = frozenset()
 
     def missing(self, name: str | None) -> str:
         """Why an interface cannot be used; empty where it can."""
@@ -41,6 +43,8 @@ class Ground:
             return ""
         if name in self.going:
             return f"the interface {name} is to be deleted"
+        if name in self.foreign:
+            return f"the interface {name} is another than the declared one"
         if name in self.links:
             return ""
         return f"the interface {name} is not there"

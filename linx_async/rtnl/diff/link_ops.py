@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any
 
+from ..._core.errors import OpError
 from ..._core.model import Plan
 from ..._core.ownership import Claim, Ownership
-from ..codec.kinds import FIXED, decode_parameters
+from ..codec.kinds import FIXED
 from ..desired import Link
 from ..observed_link import ObservedLink
 from ..ops import AddLink, DeleteLink, MoveLink, Release, RtnlOp, SetLink
-from ..records import LinkRecord
 from .bearing import bears, claim_on
 from .draft import Draft, Ground
 from .levels import Levels, founded
+from .link_changes import another, changes_of, declared, parameters_of, unlike
 
 __all__ = ["draft_links", "ground_of", "links"]
 
 _PREFIX = "link "
+_NONE: Mapping[str, str] = {}
 _AFTERWARDS = frozenset({"alias", "altnames", "mtu", "up"})
 """What the kernel takes only of a link that is there (rtnl_newlink_create()); up with a master."""
 _MADE_BARE = frozenset({"tun"})
@@ -106,6 +107,7 @@ def draft_links(
     *,
     replace: bool,
     moved: AbstractSet[str],
+    out_of_reach: Mapping[str, str] = _NONE,
 ) -> Draft:
     """The ops on links; each comes after what it sits on, and what it belongs to."""
     draft = Draft()
@@ -121,6 +123,8 @@ def draft_links(
             _judge(draft, link, found, claim, ground, levels, owned, replace=replace)
         elif link.key in moved:
             continue
+        elif link.key in out_of_reach:
+            draft.failed.append(OpError(link.key, None, out_of_reach[link.key]))
         elif link.kind is None and name not in ground.coming:
             draft.wait(link.key, f"the interface {name} is not there")
         elif blocked := _unfounded(link, ground):
@@ -148,10 +152,10 @@ def _create(
     twin = ground.coming.get(link.name, link.key)
     if link.kind is None or twin != link.key:
         # The other end of a veth comes with the one that names it.
-        draft.steps.build(SetLink(link, None, _declared(link), requires | {twin}), level)
+        draft.steps.build(SetLink(link, None, declared(link), requires | {twin}), level)
     else:
         draft.steps.build(AddLink(link, requires), level)
-        left = _declared(link)
+        left = declared(link)
         if link.kind not in _MADE_BARE:
             left = {name: value for name, value in left.items() if name in _AFTERWARDS}
             if left.get("up") and not link.master:
@@ -160,18 +164,6 @@ def _create(
             draft.steps.build(SetLink(link, None, left, frozenset({link.key})), level + 1)
     if link.netns is not None:
         draft.steps.build(MoveLink(link, frozenset({link.key})), level + 2)
-
-
-def _declared(link: Link) -> dict[str, Any]:
-    """All attributes that a link was given."""
-    changes: dict[str, Any] = {}
-    for name in ("mtu", "address", "master", "alias", "group", "up"):
-        value = getattr(link, name)
-        if value is not None:
-            changes[name] = value
-    if link.altnames:
-        changes["altnames"] = link.altnames
-    return changes
 
 
 def _judge(
@@ -186,10 +178,10 @@ def _judge(
     replace: bool,
 ) -> None:
     names = {each.index: name for name, each in (ground.links or {}).items()}
-    other = _another(link, found, names)
-    parameters = {} if other else _parameters(link, found, claim)
+    other = another(link, found, names)
+    parameters = {} if other else parameters_of(link, found, claim)
     if parameters.keys() & FIXED.get(str(link.kind), frozenset()) or other:
-        other = other or _unlike(parameters)
+        other = other or unlike(parameters)
         if claim is None and not replace:
             draft.conflict(link.key, f"a foreign one is there: {other}")
         elif why := bears(found, ground.links or {}, owned):
@@ -204,7 +196,7 @@ def _judge(
             )
         return
     if parameters and claim is None and not replace:
-        draft.conflict(link.key, f"a foreign one is there: {_unlike(parameters)}")
+        draft.conflict(link.key, f"a foreign one is there: {unlike(parameters)}")
         return
     end = names.get(found.parent) if found.link_netnsid is None else None
     if link.peer and end not in {None, link.peer}:
@@ -212,7 +204,7 @@ def _judge(
     level = levels.of(link.name)
     if blocked := ground.missing(link.master or None):
         draft.wait(link.key, blocked)
-    changes = _changes(link, found, names, ground)
+    changes = changes_of(link, found, names, ground)
     if parameters:
         changes["parameters"] = parameters
     # A claim that was never settled would fit whatever comes by the name later.
@@ -226,55 +218,6 @@ def _judge(
     if link.netns is not None:
         requires = frozenset({link.key}) if changes else frozenset()
         draft.steps.build(MoveLink(link, requires), level + 2)
-
-
-def _another(link: Link, found: ObservedLink, names: Mapping[int, str]) -> str:
-    """Why the link of that name is another one; empty where it is the one declared."""
-    if link.kind is not None and found.kind != link.kind:
-        return f"{found.name} is {found.kind or 'hardware'}, not {link.kind}"
-    parent = names.get(found.parent)
-    if link.parent is not None and found.link_netnsid is None and parent != link.parent:
-        return f"{found.name} sits on {parent or 'nothing'}, not on {link.parent}"
-    return ""
-
-
-def _unlike(parameters: Mapping[str, Any]) -> str:
-    return ", ".join(f"its {name} is not {value}" for name, value in parameters.items())
-
-
-def _parameters(link: Link, found: ObservedLink, claim: Claim | None) -> dict[str, Any]:
-    """The declared parameters that it does not have."""
-    if link.kind is None or not link.parameters:
-        return {}
-    has = decode_parameters(link.kind, found.data)
-    record = None if claim is None else LinkRecord.of(claim.settled)
-    rounded = {} if record is None else record.rounded
-    return {
-        name: value
-        for name, value in link.parameters.items()
-        if has.get(name) != value and rounded.get(name) != (value, has.get(name))
-    }
-
-
-def _changes(
-    link: Link, found: ObservedLink, names: Mapping[int, str], ground: Ground
-) -> dict[str, Any]:
-    """The declared attributes that it does not have."""
-    changes = {
-        name: value
-        for name, value in _declared(link).items()
-        if name not in {"master", "altnames"} and getattr(found, name) != value
-    }
-    master = link.master
-    belongs = master is None or names.get(found.master, "") == master
-    if not belongs and not ground.missing(master or None):
-        changes["master"] = master
-        if link.up:
-            # What a bond lets go is down (__bond_release_one() in drivers/net/bonding/bond_main.c).
-            changes["up"] = True
-    if link.altnames - found.altnames:
-        changes["altnames"] = link.altnames - found.altnames
-    return changes
 
 
 def _release(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from attrs import evolve
+
 from ..._core.model import Plan
 from ..._core.ownership import Ownership
 from ..desired.desired import Desired, DesiredLike
@@ -46,6 +48,18 @@ def diff(
     wanted = Desired.of(desired)
     record = owned or Ownership()
     ground = ground_of(wanted.links, observed.links, record)
+    by_link = draft_links(
+        wanted.links,
+        observed.links,
+        record,
+        ground,
+        replace=replace,
+        moved=observed.moved,
+        out_of_reach=observed.out_of_reach,
+    )
+    held = {each.key for each in by_link.conflicts}
+    foreign = frozenset(link.name for link in wanted.links if link.key in held)
+    ground = evolve(ground, foreign=foreign)
     by_address = draft_addresses(
         wanted.addresses,
         observed.addresses,
@@ -65,14 +79,7 @@ def diff(
     )
     return merged(
         [
-            draft_links(
-                wanted.links,
-                observed.links,
-                record,
-                ground,
-                replace=replace,
-                moved=observed.moved,
-            ),
+            by_link,
             by_address,
             by_number,
             draft_neighbours(
