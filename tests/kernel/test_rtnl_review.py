@@ -153,3 +153,83 @@ def descriptors() -> list[str]:
         except FileNotFoundError:  # the one of the listing itself
             continue
     return sorted(each for each in found if each.startswith("net:"))
+
+
+def by_ways(*ways: tuple[str, int], **fields: object) -> Desired:
+    hops = [{"gateway": gateway, "weight": weight} for gateway, weight in ways]
+    return Desired(routes=[{"destination": "2001:db8::/48", "nexthops": hops, **fields}])
+
+
+async def test_a_route_of_several_ipv6_ways_changes_way_by_way(net: Net) -> None:
+    await net.converges(by_ways(("fd00::2", 1), ("fd00::3", 1)))
+    await net.converges(by_ways(("fd00::2", 1), ("fd00::4", 1)))
+    await net.converges(by_ways(("fd00::2", 1), ("fd00::4", 5)))
+    await net.converges(by_ways(("fd00::4", 1), ("fd00::5", 1), metrics={"mtu": 1400}))
+    await net.converges(Desired(routes=[("2001:db8::/48", "fd00::6")]))
+    (shown,) = await net.shown("-6 route show 2001:db8::/48")
+    assert shown["gateway"] == "fd00::6"
+
+
+async def test_an_ipv6_way_that_somebody_else_appended_to_ours_stays(net: Net) -> None:
+    desired = by_ways(("fd00::2", 1), ("fd00::3", 1))
+    await net.converges(desired)
+    await net.ip("-6 route append 2001:db8::/48 via fd00::9 proto 4")
+    for _ in range(2):
+        report = await net.reconcile(desired)
+        assert report.applied == ()
+        (conflict,) = report.conflicts
+        assert "one of its ways is somebody else's" in conflict.reason
+    assert "fd00::9" in await net.run("ip", "-6", "route", "show", "2001:db8::/48")
+
+
+async def test_a_namespace_out_of_reach_holds_up_nothing_but_the_link_that_goes_there(
+    net: Net,
+) -> None:
+    desired = Desired(
+        links=[Link("far", "ifb", netns="/proc/self/status")], addresses=[("one", "10.5.0.1/24")]
+    )
+    report = await net.reconcile(desired)
+    assert [op.key for op in report.applied] == ["address 10.5.0.1/24 on one"]
+    (failure,) = report.failed
+    assert failure.key == "link far"
+    assert "/proc/self/status is not a network namespace" in str(failure)
+
+
+async def test_what_is_declared_on_a_link_waits_while_another_has_its_name(net: Net) -> None:
+    await net.ip("link add name br7 type ifb")
+    desired = Desired(links=[Link("br7", "bridge", up=True)], addresses=[("br7", "10.5.0.1/24")])
+    report = await net.reconcile(desired)
+    assert report.applied == ()
+    assert [each.key for each in report.conflicts] == ["link br7"]
+    (waiting,) = report.waiting
+    assert waiting.reason == "the interface br7 is another than the declared one"
+
+
+async def test_a_neighbour_that_the_kernel_would_make_something_else_of_is_a_failure(
+    net: Net,
+) -> None:
+    desired = Desired(
+        links=[Link("lo", up=True)],
+        neighbours=[
+            ("lo", "127.0.0.9", "02:00:00:00:00:01"),
+            ("one", "10.0.0.9", "02:00:00:00:00:01:02"),
+        ],
+    )
+    report = await net.reconcile(desired)
+    told = {failure.key: failure.error.message for failure in report.failed}
+    assert told == {
+        "neighbour 127.0.0.9 on lo": "lo is loopback or point-to-point, and has no IPv4 neighbours",
+        "neighbour 10.0.0.9 on one": (
+            "lladdr: 02:00:00:00:00:01:02 has 7 bytes, and those of one 6"
+        ),
+    }
+
+
+async def test_an_address_is_converged_once_detection_is_over(net: Net) -> None:
+    await net.write("net.ipv6.conf.one.dad_transmits", "1")
+    desired = Desired(addresses=[("one", "fd05::1/64")])
+    report = await net.reconcile(desired)
+    assert [op.key for op in report.applied] == ["address fd05::1 on one"]
+    (waiting,) = report.waiting
+    assert waiting.reason == "duplicate address detection is not over yet"
+    assert not report.converged
