@@ -48,6 +48,9 @@ def is_done_already(op: RtnlOp, refusal: Refusal) -> bool:
     match op:
         case AddAddress(again=True):
             return refusal.errno == errno.EEXIST
+        case ReplaceRoute():
+            # The new one is there, and the old one has gone by itself.
+            return refusal.errno == errno.ESRCH and op.prefix.family == 4
         case (
             DeleteLink()
             | DeleteAddress()
@@ -62,7 +65,7 @@ def is_done_already(op: RtnlOp, refusal: Refusal) -> bool:
 
 def conflict_in(op: RtnlOp, refusal: Refusal) -> str:
     """Who holds the key, where a refusal says that somebody does; empty where it does not."""
-    if refusal.errno == errno.ESRCH and isinstance(op, ReplaceRoute):
+    if refusal.errno == errno.ESRCH and isinstance(op, ReplaceRoute) and op.observed.nexthops:
         return "one of its ways is somebody else's: the kernel shows routes of one key as one"
     if refusal.errno != errno.EEXIST:
         return ""
