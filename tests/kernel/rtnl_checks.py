@@ -9,6 +9,7 @@ from attrs import frozen
 
 from linx_async import Ownership, Report
 from linx_async.rtnl import (
+    AddAddress,
     Address,
     DeleteAddress,
     DeleteLink,
@@ -271,8 +272,10 @@ class _Excuses:
         self._shaken = self._down | moved
         for world in (before, after) * 2:
             self._shaken |= _beside(self._shaken, world)
-        over = (DeleteAddress, ReplaceAddress)
-        self._addresses = {op.observed for op in tried if isinstance(op, over)}
+        # One that is added again went with the primary one before it.
+        over = (AddAddress, DeleteAddress, ReplaceAddress)
+        keys = {op.key for op in tried if isinstance(op, over)}
+        self._addresses = {each for each in before.addresses if each.key in keys}
         deletes = (DeleteAddress, DeleteNexthop, DeleteLink)
         done = {op.key for op in tried if not isinstance(op, deletes)}
         self._taken = done if replace else set[str]()

@@ -440,8 +440,12 @@ def another(one: Thing, other: Route) -> Thing:
 
 
 def takes_along(report: Report[RtnlOp]) -> bool:
-    """Whether a pass did what makes the kernel change other things too: the next finds them."""
-    return any(map(is_far_reaching, report.applied))
+    """Whether a pass did what makes the kernel change other things too: the next finds them.
+
+    What failed may have been done halfway.
+    """
+    failed = [each.op for each in report.failed if each.op is not None]
+    return any(map(is_far_reaching, (*report.applied, *failed)))
 
 
 def is_far_reaching(op: RtnlOp) -> bool:
