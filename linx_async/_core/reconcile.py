@@ -30,6 +30,7 @@ from .source import Source
 
 __all__ = ["Ledger", "identity_of", "reconcile", "run_pass"]
 
+_MOST_ROUNDS = 3
 APPLY_LIMIT = 30.0
 """Seconds a batch may take before its outcome counts as unknown."""
 
@@ -109,6 +110,8 @@ async def run_pass(
 ) -> Report[OpT]:
     """Observe, diff and apply once, in an entered source.
 
+    Once more, where the source says that an op may have taken something desired along.
+
     Cancellation lands between batches, never inside one; the ledger is right wherever it lands.
 
     Args:
@@ -123,28 +126,44 @@ async def run_pass(
         SourceError: The pass could not run.
     """
     began = anyio.current_time()
-    try:
-        observed = await source.observe(desired, ledger.ownership)
-        plan = source.diff(desired, observed, ledger.ownership)
-        tally = await _apply_plan(source, plan, ledger, limit)
-    except OSError as error:
-        raise SourceError(f"{source.name}: {error}") from error
+    applied: list[OpT] = []
+    stale: frozenset[str] = frozenset()
+    timings: dict[str, float] = {}
+    for _ in range(_MOST_ROUNDS):
+        try:
+            observed = await source.observe(desired, ledger.ownership)
+            plan = source.diff(desired, observed, ledger.ownership)
+            tally = await _apply_plan(source, plan, ledger, limit)
+        except OSError as error:
+            raise SourceError(f"{source.name}: {error}") from error
+        applied += tally.applied
+        stale |= plan.stale
+        timings |= tally.timings
+        if not _is_unsettled(source, tally):
+            break
     conflicts = (*plan.conflicts, *tally.conflicts)
     waiting = (*plan.waiting, *tally.waiting)
     return Report(
         converged=not (tally.failed or tally.pending or waiting or conflicts),
-        applied=tuple(tally.applied),
+        applied=tuple(applied),
         failed=tuple(tally.failed),
         pending=tuple(tally.pending),
         waiting=waiting,
         conflicts=conflicts,
         last_applied=ledger.ownership,
-        stale=plan.stale,
+        stale=stale,
         trigger=trigger,
         revision=revision,
         duration=anyio.current_time() - began,
-        timings=tally.timings,
+        timings=timings,
     )
+
+
+def _is_unsettled(source: Source[Any, Any, OpT], tally: _Tally[OpT]) -> bool:
+    """Whether something desired may have gone along with what was done, if only by half."""
+    unsettles = getattr(source, "unsettles", None)
+    tried = [*tally.applied, *(each.op for each in tally.failed if each.op is not None)]
+    return unsettles is not None and any(map(unsettles, tried))
 
 
 async def _apply_plan(

@@ -22,8 +22,10 @@ class Source(Protocol[DesiredT, ObservedT, OpT]):
     Scope and options are arguments of the constructor. A source is entered before anything else
     is asked of it, is never entered twice at once, and may be entered again after it was left.
 
-    One member is optional and looked up by name: `identity`, a string that names the scope's
-    incarnation for an ownership record that outlives the process (the name, where there is none).
+    Two members are optional and looked up by name: `identity`, a string that names the scope's
+    incarnation for an ownership record that outlives the process (the name, where there is none);
+    and `unsettles(op)`, whether the kernel may have taken something desired along with an op that
+    was done: then the pass looks again before it says that it has converged.
     """
 
     @property

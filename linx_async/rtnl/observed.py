@@ -32,6 +32,7 @@ class Observed:
         out_of_reach: Keys of desired links of which that cannot be told, and why.
         promoting: Interfaces on which a secondary address takes the place of a deleted primary one
             (net.ipv4.conf.*.promote_secondaries).
+        carried: Foreign IPv4 routes on interfaces that may lose an address of ours, one for each.
         nexthop_users: Foreign routes that go by nexthops of ours which are not desired any more,
             one for each number.
     """
@@ -46,4 +47,5 @@ class Observed:
     moved: frozenset[str] = frozenset()
     out_of_reach: Mapping[str, str] = field(factory=dict)
     promoting: frozenset[str] = frozenset()
+    carried: Mapping[str, str] = field(factory=dict)
     nexthop_users: Mapping[int, str] = field(factory=dict)

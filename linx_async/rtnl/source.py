@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Final, Literal, Self, TypeAlias
@@ -19,13 +19,15 @@ from .._kernel.release import kernel_release
 from .._kernel.socket import NetlinkSocket
 from .applying import Encoder
 from .batch import Batch
-from .desired import Nexthop
+from .company import takes_along
 from .desired.checks import between
 from .desired.desired import Desired, DesiredLike
 from .desired.forwarding import Forwarding
 from .deviations import Deviations
 from .diff import diff
+from .diff.address_ops import Whose
 from .elsewhere import moved
+from .foreign import carried_routes, nexthop_users
 from .hints import Subscription, subscription
 from .interest import Interest
 from .observed import Observed
@@ -184,6 +186,7 @@ class Source:
         addresses = await views.addresses()
         routes = await views.routes(wanted.routes)
         nexthops = await views.nexthops()
+        whose = Whose(self.protocol, owned, self._tagged)
         elsewhere = await moved(wanted.links, links)
         observed = Observed(
             links,
@@ -196,7 +199,8 @@ class Source:
             elsewhere.there,
             elsewhere.out_of_reach,
             await promoting(target, wanted.addresses, addresses),
-            await self._users(wanted, nexthops, views),
+            await carried_routes(views, wanted, addresses, whose),
+            await nexthop_users(views, wanted, nexthops, self.protocol),
         )
         lists = (addresses, observed.neighbours, observed.rules, nexthops, links)
         size = routes.deviations(wanted.routes).size + sum(map(len, lists))
@@ -244,6 +248,10 @@ class Source:
         self._looked_in -= work.contested
         return outcomes
 
+    def unsettles(self, op: RtnlOp) -> bool:
+        """Whether the kernel may have taken something desired along with an op."""
+        return takes_along(op)
+
     def _pinned(self) -> Target:
         if self._target is None:
             raise RuntimeError(f"{self.name}: enter the source first (async with)")
@@ -270,15 +278,6 @@ class Source:
         if self._interest is None or self._interest[0] is not wanted:
             self._interest = wanted, Interest.of(wanted)
         return self._interest[1]
-
-    async def _users(
-        self, desired: Desired, nexthops: Iterable[Nexthop], views: Views
-    ) -> Mapping[int, str]:
-        """Foreign routes by nexthops of ours that are to go."""
-        wanted = {nexthop.id for nexthop in desired.nexthops}
-        ours = {each.id for each in nexthops if each.protocol == self.protocol}
-        gone = ours - wanted
-        return await views.nexthop_users(gone) if gone else {}
 
     async def _foreign(self, deviations: Deviations, views: Views) -> Mapping[RouteKey, Forwarding]:
         """What others have where ours are missing.

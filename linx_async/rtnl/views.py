@@ -18,7 +18,7 @@ from .codec.route_encode import dump_request
 from .codec.wire import Names, Type
 from .desired import Address, Neighbour, Nexthop, Rule
 from .desired.forwarding import Forwarding
-from .desired.protocols import shown_protocol
+from .desired.protocols import KERNEL_TAGS, shown_protocol
 from .desired.routes import RouteTable, route_of
 from .observed_link import ObservedLink
 from .reading import Found, RouteKey, RouteReader
@@ -200,6 +200,19 @@ class Views:
                     if way.nexthop_id in numbers and way.protocol != self._protocol:
                         route = route_of(prefix, packed, way)
                         found[way.nexthop_id] = f"{shown_protocol(way.protocol)} has {route} by it"
+        return found
+
+    async def carried(self, interfaces: Collection[str]) -> dict[str, str]:
+        """Foreign IPv4 routes on some interfaces, one for each; not those of the kernel's own."""
+        found: dict[str, str] = {}
+        for prefix, group in (await self._all_routes(dump_request(4), 4)).groups.items():
+            for packed, way in group.items():
+                if way.protocol == self._protocol or way.protocol in KERNEL_TAGS:
+                    continue
+                for name in {way.interface, *(hop.interface for hop in way.nexthops)}:
+                    if name is not None and name in interfaces:
+                        route = route_of(prefix, packed, way)
+                        found[name] = f"{route} of {shown_protocol(way.protocol)}"
         return found
 
     async def _all_routes(

@@ -70,12 +70,14 @@ async def test_a_link_of_ours_goes_with_those_of_ours_that_sit_on_it(net: Net) -
     assert not await net.has("link show low")
 
 
-async def test_the_other_end_of_a_veth_that_goes_is_not_there_yet(net: Net) -> None:
+async def test_the_other_end_of_a_veth_that_goes_is_made_anew(net: Net) -> None:
     made = await net.reconcile(Desired(links=[Link("left", "veth", peer="right")]))
     desired = Desired(links=[Link("right", "veth", peer="left")])
-    report = await net.reconcile(desired, last_applied=made.last_applied)
-    assert [each.reason for each in report.waiting] == ["the interface right is to be deleted"]
-    await net.converges(desired, last_applied=report.last_applied)
+    report = await net.converges(desired, last_applied=made.last_applied)
+    assert [str(op) for op in report.applied][:2] == [
+        "delete link left (veth)",
+        "add link right (veth)",
+    ]
     assert await net.has("link show right")
 
 
@@ -233,3 +235,43 @@ async def test_an_address_is_converged_once_detection_is_over(net: Net) -> None:
     (waiting,) = report.waiting
     assert waiting.reason == "duplicate address detection is not over yet"
     assert not report.converged
+
+
+async def test_what_a_deleted_address_takes_along_comes_back_in_the_same_pass(net: Net) -> None:
+    """The kernel deletes all IPv4 routes of an interface with its last address."""
+    await net.ip("address del 10.0.0.1/24 dev one")
+    route = ("192.0.2.0/24", None, "one")
+    await net.converges(Desired(addresses=[("one", "10.5.0.1/24")], routes=[route]))
+    report = await net.converges(Desired(addresses=[("one", "10.5.0.2/24")], routes=[route]))
+    assert [str(op) for op in report.applied] == [
+        "delete address 10.5.0.1/24 on one",
+        "add address 10.5.0.2/24 on one",
+        "add route 192.0.2.0/24 dev one",
+    ]
+
+
+async def test_so_does_what_a_link_loses_that_gets_another_address(net: Net) -> None:
+    neighbour = ("one", "10.0.0.9", "02:00:00:00:00:09")
+    await net.converges(Desired(neighbours=[neighbour]))
+    desired = Desired(links=[Link("one", address="02:00:00:00:00:77")], neighbours=[neighbour])
+    report = await net.converges(desired)
+    assert [op.key for op in report.applied] == ["link one", "neighbour 10.0.0.9 on one"]
+
+
+async def test_the_last_address_of_an_interface_stays_as_long_as_it_bears_a_foreign_route(
+    net: Net,
+) -> None:
+    await net.ip("address del 10.0.0.1/24 dev one")
+    await net.converges(Desired(addresses=[("one", "10.5.0.1/24")]))
+    await net.ip("route add 192.0.2.0/24 dev one proto 4")
+    report = await net.reconcile({})
+    (conflict,) = report.conflicts
+    assert conflict.reason.startswith(
+        "deleting the last IPv4 address of one would delete 192.0.2.0/24 dev one of protocol 4"
+    )
+    assert report.applied == ()
+    # Another one comes first, and bears it.
+    await net.converges(Desired(addresses=[("one", "10.6.0.1/24")]))
+    assert await net.has("route show 192.0.2.0/24")
+    await net.ip("route del 192.0.2.0/24")
+    await net.converges({})

@@ -22,22 +22,15 @@ from hypothesis.stateful import (
 from linx_async import MemoryStore, Ownership, Report, rtnl
 from linx_async._core.reconcile import Ledger, run_pass
 from linx_async.rtnl import (
-    AddLink,
     Address,
-    DeleteAddress,
-    DeleteLink,
-    DeleteNexthop,
     Desired,
     Link,
     Neighbour,
     NextHop,
     Nexthop,
-    ReplaceAddress,
-    ReplaceNexthop,
     Route,
     RtnlOp,
     Rule,
-    SetLink,
 )
 from linx_async.testing.namespaces import throwaway
 from tests.kernel.rtnl_checks import Passed, extra, index_in, lacking, reported
@@ -53,7 +46,6 @@ from tests.kernel.rtnl_place import (
 )
 
 TAG = 76
-TAKING_ALONG = DeleteAddress, ReplaceAddress, DeleteLink, DeleteNexthop, ReplaceNexthop
 INTERFACES = ("va", "vb", "vc", "br")
 NAMES = (*INTERFACES, "vd", "new")
 TABLES = (254, 100)
@@ -315,9 +307,8 @@ class Story(RuleBasedStateMachine):
         assert extra(self.desired, world, TAG) <= said, report
         assert passed.harmed() == [], report
         assert passed.untrue() == []
-        if not takes_along(report):
-            assert lacking(self.desired, world) <= said, report
-            self.check_record(world, said)
+        assert lacking(self.desired, world) <= said, report
+        self.check_record(world, said)
 
     def check_record(self, world: World, said: set[str]) -> None:
         """All that our record claims is there, and is what it was."""
@@ -328,11 +319,6 @@ class Story(RuleBasedStateMachine):
 
     def check_quiet(self, first: Passed, *, kept: bool) -> None:
         """A second pass has nothing to do, but for what the first had to wait for."""
-        for _ in range(3):
-            if not takes_along(first.report):
-                break
-            first = self.one_pass(kept=kept)
-            self.check(first)
         if first.report.failed:
             return
         second = self.one_pass(kept=kept)
@@ -437,25 +423,6 @@ def another(one: Thing, other: Route) -> Thing:
         case Address():
             return evolve(one, noprefixroute=not one.noprefixroute)
     return one
-
-
-def takes_along(report: Report[RtnlOp]) -> bool:
-    """Whether a pass did what makes the kernel change other things too: the next finds them.
-
-    What failed may have been done halfway.
-    """
-    failed = [each.op for each in report.failed if each.op is not None]
-    return any(map(is_far_reaching, (*report.applied, *failed)))
-
-
-def is_far_reaching(op: RtnlOp) -> bool:
-    match op:
-        case SetLink():
-            # With another address, its own or its bridge's, a link loses its neighbours.
-            return not {"master", "address"}.isdisjoint(op.changes) or not op.changes.get("up", 1)
-        case AddLink():
-            return op.link.master is not None
-    return isinstance(op, TAKING_ALONG)
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

@@ -67,6 +67,7 @@ def diff(
         Whose(protocol, record, tagged),
         replace=replace,
         promoting=observed.promoting,
+        carried=observed.carried,
     )
     by_number = draft_nexthops(
         wanted.nexthops,

@@ -1,0 +1,41 @@
+"""What the kernel takes along with an op, unasked."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .ops import (
+    AddLink,
+    DeleteAddress,
+    DeleteLink,
+    DeleteNexthop,
+    MoveLink,
+    ReplaceAddress,
+    RtnlOp,
+    SetLink,
+)
+
+__all__ = ["takes_along"]
+
+_KEEPING: Final = frozenset({"alias", "altnames", "group", "up"})
+"""Attributes of a link whose change leaves alone what it carries."""
+
+
+def takes_along(op: RtnlOp) -> bool:
+    """Whether the kernel may have taken something else along with an op.
+
+    An interface loses its routes with its last IPv4 address (fib_disable_ip()), and most of what it
+    carries when it goes down, and its neighbours with its link-layer address; a bridge takes its
+    size from its ports (br_mtu_auto_adjust()).
+    """
+    match op:
+        case DeleteAddress() | DeleteLink() | DeleteNexthop() | MoveLink():
+            return True
+        case ReplaceAddress():
+            return not op.in_place
+        case AddLink():
+            return op.link.master is not None
+        case SetLink():
+            down = op.lowered or op.changes.get("up") is False
+            return down or not _KEEPING.issuperset(op.changes)
+    return False
