@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import anyio
-from attrs import define, evolve, field
+from attrs import define, evolve
 
-from .errors import DesiredStateError, OpError, SourceError
+from .errors import DesiredStateError, SourceError
 from .groups import uninterrupted
 from .memory import MemoryStore, Record, Store
 from .model import (
-    DONE,
-    Conflict,
     Failure,
     OpT,
     Outcome,
@@ -22,11 +20,10 @@ from .model import (
     Report,
     Trigger,
     Verb,
-    Waiting,
-    keys_of,
 )
 from .ownership import Claim, Ownership
 from .source import Source
+from .tally import Tally
 
 __all__ = ["Ledger", "identity_of", "reconcile", "run_pass"]
 
@@ -55,48 +52,6 @@ class Ledger:
         if ownership != self.ownership:
             await self.record.save(ownership)
             self.ownership = ownership
-
-
-@define
-class _Tally(Generic[OpT]):
-    """What became of the ops of one pass, so far."""
-
-    applied: list[OpT] = field(factory=list)
-    failed: list[Failure[OpT]] = field(factory=list)
-    conflicts: list[Conflict] = field(factory=list)
-    waiting: list[Waiting] = field(factory=list)
-    pending: list[OpT] = field(factory=list)
-    timings: dict[str, float] = field(factory=dict)
-
-    def ready(self, batch: Sequence[OpT]) -> list[OpT]:
-        """The ops of a batch that can be tried; the others depend on what failed: pending."""
-        stuck = set(keys_of((*self.failed, *self.conflicts, *self.pending)))
-        if not stuck:
-            return list(batch)
-        ready: list[OpT] = []
-        for op in batch:
-            if op.requires & stuck:
-                stuck.add(op.key)
-                self.pending.append(op)
-            else:
-                ready.append(op)
-        return ready
-
-    def count(self, op: OpT, outcome: Outcome) -> None:
-        if outcome is DONE:
-            self.applied.append(op)
-            return
-        if outcome.done:
-            self.applied.append(op)
-            if outcome.waiting:
-                self.waiting.append(Waiting(op.key, outcome.waiting))
-        elif outcome.conflict:
-            self.conflicts.append(Conflict(op.key, outcome.conflict))
-        else:
-            error = outcome.error or OpError(op.key, None, "no answer came; it may have been done")
-            self.failed.append(Failure(op, error, outcome.unknown))
-        if outcome.duration is not None:
-            self.timings[op.key] = outcome.duration
 
 
 async def run_pass(
@@ -129,7 +84,8 @@ async def run_pass(
     applied: list[OpT] = []
     stale: frozenset[str] = frozenset()
     timings: dict[str, float] = {}
-    for _ in range(_MOST_ROUNDS):
+    rounds = 0
+    while True:
         try:
             observed = await source.observe(desired, ledger.ownership)
             plan = source.diff(desired, observed, ledger.ownership)
@@ -139,7 +95,8 @@ async def run_pass(
         applied += tally.applied
         stale |= plan.stale
         timings |= tally.timings
-        if not _is_unsettled(source, tally):
+        rounds += 1
+        if rounds == _MOST_ROUNDS or not _is_unsettled(source, tally):
             break
     conflicts = (*plan.conflicts, *tally.conflicts)
     waiting = (*plan.waiting, *tally.waiting)
@@ -159,7 +116,7 @@ async def run_pass(
     )
 
 
-def _is_unsettled(source: Source[Any, Any, OpT], tally: _Tally[OpT]) -> bool:
+def _is_unsettled(source: Source[Any, Any, OpT], tally: Tally[OpT]) -> bool:
     """Whether something desired may have gone along with what was done, if only by half."""
     unsettles = getattr(source, "unsettles", None)
     tried = [*tally.applied, *(each.op for each in tally.failed if each.op is not None)]
@@ -168,8 +125,8 @@ def _is_unsettled(source: Source[Any, Any, OpT], tally: _Tally[OpT]) -> bool:
 
 async def _apply_plan(
     source: Source[Any, Any, OpT], plan: Plan[OpT], ledger: Ledger, limit: float
-) -> _Tally[OpT]:
-    tally = _Tally[OpT](failed=[Failure[OpT](None, error) for error in plan.failed])
+) -> Tally[OpT]:
+    tally = Tally[OpT](failed=[Failure[OpT](None, error) for error in plan.failed])
     if plan.stale:
         await uninterrupted(partial(ledger.put, ledger.ownership.without(plan.stale)))
     for batch in plan.batches:
@@ -185,7 +142,7 @@ async def _apply_batch(
     batch: Sequence[OpT],
     ledger: Ledger,
     limit: float,
-    tally: _Tally[OpT],
+    tally: Tally[OpT],
 ) -> None:
     before = ledger.ownership
     claims = [claim for op in batch if (claim := op.claim) is not None]
