@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from operator import is_
 from types import TracebackType
 from typing import Final, Literal, Self, TypeAlias
 
@@ -95,7 +96,7 @@ class Source:
         self._interest: tuple[Desired, Interest] | None = None
         self._looked_in: set[tuple[int, int]] = set()
         self._encoder: Encoder | None = None
-        self._planned: tuple[Observed, Ownership, Plan[RtnlOp]] | None = None
+        self._planned: tuple[DesiredLike, Observed, Ownership, Plan[RtnlOp]] | None = None
 
     def check(self, desired: DesiredLike, /) -> DesiredLike:
         """The desired state, checked and converted.
@@ -215,9 +216,9 @@ class Source:
         Raises:
             SourceError: What was observed of a link's parameters is malformed.
         """
-        planned = self._planned
-        if planned is not None and planned[0] is observed and planned[1] is owned:
-            return planned[2]
+        asked = desired, observed, owned
+        if self._planned is not None and all(map(is_, asked, self._planned)):
+            return self._planned[-1]
         try:
             plan = diff(
                 desired,
@@ -229,7 +230,7 @@ class Source:
             )
         except NetlinkDecodeError as error:
             raise SourceError(f"{self.name}: the kernel's answer is malformed: {error}") from error
-        self._planned = observed, owned, plan
+        self._planned = *asked, plan
         return plan
 
     async def apply(self, batch: Sequence[RtnlOp], /) -> Sequence[Outcome]:

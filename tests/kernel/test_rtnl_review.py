@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 import pytest
 
-from linx_async import rtnl
+from linx_async import Ownership, rtnl
 from linx_async.rtnl import Desired, Link, Nexthop
 from linx_async.rtnl.elsewhere import moved
 from tests.kernel.netbox import Net, net, other
@@ -275,3 +275,13 @@ async def test_the_last_address_of_an_interface_stays_as_long_as_it_bears_a_fore
     assert await net.has("route show 192.0.2.0/24")
     await net.ip("route del 192.0.2.0/24")
     await net.converges({})
+
+
+async def test_a_plan_is_made_for_the_desired_state_that_it_is_asked_for(net: Net) -> None:
+    async with rtnl.Source(net.scope) as source:
+        none, one = Desired(), Desired(rules=[(100, 200)])
+        observed = await source.observe(none, Ownership())
+        owned = Ownership()
+        assert source.diff(none, observed, owned).ops == ()
+        assert len(source.diff(one, observed, owned).ops) == 1
+        assert source.diff(none, observed, owned).ops == ()
