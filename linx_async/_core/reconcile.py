@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import chain
 from typing import Any, TypeVar
 
 import anyio
@@ -119,8 +120,10 @@ async def run_pass(
 def _is_unsettled(source: Source[Any, Any, OpT], tally: Tally[OpT]) -> bool:
     """Whether something desired may have gone along with what was done, if only by half."""
     unsettles = getattr(source, "unsettles", None)
-    tried = [*tally.applied, *(each.op for each in tally.failed if each.op is not None)]
-    return unsettles is not None and any(map(unsettles, tried))
+    if unsettles is None:
+        return False
+    halfway = (each.op for each in tally.failed if each.op is not None)
+    return any(map(unsettles, chain(tally.applied, halfway)))
 
 
 async def _apply_plan(

@@ -99,29 +99,11 @@ class Encoder:
         Raises:
             NoInterface: An interface is not there (any more).
         """
-        known = self._templates.get
-        payloads: list[bytes] = []
-        for op in ops:
-            prefix = op.prefix
-            found = known((prefix, id(op.forwarding), False))
-            if found is None or not prefix.length:
-                payloads.append(self._route(prefix, op.packed, op.forwarding))
-            else:
-                payloads.append(found[0] + op.packed + found[1])
-        return payloads
+        return [self._route(op.prefix, op.packed, op.forwarding) for op in ops]
 
     def deleted_routes(self, ops: Iterable[DeleteRoute]) -> list[bytes]:
         """What the messages of many ops carry, all of which delete a route."""
-        known = self._templates.get
-        payloads: list[bytes] = []
-        for op in ops:
-            prefix = op.prefix
-            found = known((prefix, id(op.observed), True))
-            if found is None or not prefix.length:
-                payloads.append(self._route(prefix, op.packed, op.observed, delete=True))
-            else:
-                payloads.append(found[0] + op.packed + found[1])
-        return payloads
+        return [self._route(op.prefix, op.packed, op.observed, delete=True) for op in ops]
 
     def _route(
         self, prefix: Prefix, packed: bytes, forwarding: Forwarding, *, delete: bool = False

@@ -15,11 +15,9 @@ from .applying import CREATE, Encoder, Steps
 from .codec.kinds import decode_parameters
 from .codec.wire import NoInterface, NoNamespace, Type
 from .desired import Link
-from .desired.forwarding import Forwarding
-from .desired.protocols import shown_protocol
-from .desired.routes import route_of
 from .deviations import agree
-from .diff.address_ops import DETECTION, is_tentative
+from .diff.address_ops import DETECTION
+from .diff.route_ops import held_by
 from .elsewhere import descriptors
 from .observed_link import ObservedLink
 from .ops import (
@@ -164,7 +162,7 @@ class Batch:
             return
         tables = {(prefix.family, prefix.table) for prefix, _ in places}
         for key, held in (await self._views.foreign_routes(places, tables)).items():
-            self._outcomes[places[key]] = Outcome(conflict=_held(key, held))
+            self._outcomes[places[key]] = Outcome(conflict=held_by(key, held))
 
     async def _judge(self, refusals: Mapping[int, Refusal]) -> None:
         """What refusals mean, op by op."""
@@ -186,7 +184,7 @@ class Batch:
         for key, held in (await self._views.foreign_routes(taken, tables)).items():
             op = self._ops[taken[key]]
             same = isinstance(op, AddRoute) and agree(op.forwarding, held)
-            self._outcomes[taken[key]] = DONE if same else Outcome(conflict=_held(key, held))
+            self._outcomes[taken[key]] = DONE if same else Outcome(conflict=held_by(key, held))
 
     async def _await_detection(self) -> None:
         """Note the addresses that may not be used yet: duplicate address detection goes on."""
@@ -198,7 +196,7 @@ class Batch:
                 continue
             if tentative is None:
                 found = await self._views.addresses()
-                tentative = {each.key for each in found if is_tentative(each)}
+                tentative = {each.key for each in found if each.is_tentative}
             if op.key in tentative:
                 self._outcomes[place] = Outcome(waiting=DETECTION)
 
@@ -220,10 +218,6 @@ def _record(link: Link, made: ObservedLink) -> LinkRecord:
     if not link.kind or not link.parameters:
         return LinkRecord(made.index)
     return LinkRecord.made(made.index, link.parameters, decode_parameters(link.kind, made.data))
-
-
-def _held(key: RouteKey, held: Forwarding) -> str:
-    return f"{shown_protocol(held.protocol)} has {route_of(*key, held)} there"
 
 
 async def _send(socket: NetlinkSocket, left: Mapping[int, Steps]) -> dict[int, Refusal]:

@@ -6,9 +6,11 @@ from typing import Final
 
 from .ops import (
     AddLink,
+    AddRoute,
     DeleteAddress,
     DeleteLink,
     DeleteNexthop,
+    DeleteRoute,
     MoveLink,
     ReplaceAddress,
     RtnlOp,
@@ -29,6 +31,8 @@ def takes_along(op: RtnlOp) -> bool:
     size from its ports (br_mtu_auto_adjust()).
     """
     match op:
+        case AddRoute() | DeleteRoute():
+            return False  # First: there may be a hundred thousand.
         case DeleteAddress() | DeleteLink() | DeleteNexthop() | MoveLink():
             return True
         case ReplaceAddress():

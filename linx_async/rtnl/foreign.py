@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from .desired import Address, Nexthop
 from .desired.desired import Desired
-from .diff.address_ops import Whose
+from .diff.address_ops import Whose, is_made_anew
 from .views import Views
 
 __all__ = ["carried_routes", "nexthop_users"]
@@ -16,18 +16,15 @@ async def carried_routes(
     views: Views, desired: Desired, addresses: Iterable[Address], whose: Whose
 ) -> Mapping[str, str]:
     """Foreign routes on interfaces that may lose an IPv4 address of ours, one for each."""
-    stay = {_shape(each) for each in desired.addresses}
+    wanted = {each.key: each for each in desired.addresses}
     names = {
         each.interface
         for each in addresses
-        if each.family == 4 and _shape(each) not in stay and whose.ours(each)
+        if each.family == 4
+        and whose.ours(each)
+        and (each.key not in wanted or is_made_anew(wanted[each.key], each))
     }
     return await views.carried(names) if names else {}
-
-
-def _shape(address: Address) -> tuple[object, ...]:
-    """All of an address that cannot be changed in place."""
-    return address.key, address.label, address.broadcast, address.scope
 
 
 async def nexthop_users(

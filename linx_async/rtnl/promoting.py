@@ -12,15 +12,13 @@ from .desired import Address
 
 __all__ = ["promoting"]
 
-_SECONDARY = 0x01  # IFA_F_SECONDARY
-
 
 async def promoting(
     target: Target, desired: Collection[Address], observed: Collection[Address]
 ) -> frozenset[str]:
     """The interfaces that promote secondary addresses, of those on which one may be deleted."""
     wanted = {address.key for address in desired}
-    crowded = {each.interface for each in observed if each.flags & _SECONDARY and each.family == 4}
+    crowded = {each.interface for each in observed if each.is_secondary}
     names = sorted({each.interface for each in observed if each.key not in wanted} & crowded)
     if not names:
         return frozenset()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
 from typing import Any, Final, TypeAlias
 
 from attrs import define, field
@@ -50,6 +50,14 @@ class Found:
             self.twins.setdefault((prefix, packed), []).append(forwarding)
         else:
             group[packed] = forwarding
+
+    def __iter__(self) -> Iterator[tuple[RouteKey, Forwarding]]:
+        for prefix, group in self.groups.items():
+            for packed, forwarding in group.items():
+                key = prefix, packed
+                yield key, forwarding
+                for twin in self.twins.get(key, ()):
+                    yield key, twin
 
     def check(self) -> None:
         """Look at what a known shape leaves unread: the bits of destinations.

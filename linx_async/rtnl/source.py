@@ -105,8 +105,6 @@ class Source:
             DesiredStateError: It is wrong as written, or has another tag than the source.
         """
         checked = Desired.of(desired)
-        if desired is checked and self._interest is not None and self._interest[0] is checked:
-            return checked
         check_tags(checked, self.protocol, self.name)
         return checked
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
@@ -21,7 +21,7 @@ from .desired.forwarding import Forwarding
 from .desired.protocols import KERNEL_TAGS, shown_protocol
 from .desired.routes import RouteTable, route_of
 from .observed_link import ObservedLink
-from .reading import Found, RouteKey, RouteReader
+from .reading import RouteKey, RouteReader
 from .seen import SeenRoutes
 from .streams import Stream
 
@@ -180,51 +180,43 @@ class Views:
         """
         found: dict[RouteKey, Forwarding] = {}
         for family, table in sorted(tables):
-            there = await self._all_routes(dump_request(family, table=table), family, wanted)
-            for prefix, group in there.groups.items():
-                for packed, forwarding in group.items():
-                    several = [forwarding, *there.twins.get((prefix, packed), ())]
-                    for each in several:
-                        if each.protocol != self._protocol:
-                            found[prefix, packed] = each
-                            break
+            for key, way in await self._foreign(dump_request(family, table=table), family, wanted):
+                found.setdefault(key, way)
         return found
 
     async def nexthop_users(self, numbers: Collection[int]) -> dict[int, str]:
         """Foreign routes that go by some nexthops, one for each number."""
         found: dict[int, str] = {}
         for family in (4, 6):
-            there = await self._all_routes(dump_request(family), family)
-            for prefix, group in there.groups.items():
-                for packed, way in group.items():
-                    if way.nexthop_id in numbers and way.protocol != self._protocol:
-                        route = route_of(prefix, packed, way)
-                        found[way.nexthop_id] = f"{shown_protocol(way.protocol)} has {route} by it"
+            for key, way in await self._foreign(dump_request(family), family):
+                if way.nexthop_id in numbers:
+                    whose = shown_protocol(way.protocol)
+                    found[way.nexthop_id] = f"{whose} has {route_of(*key, way)} by it"
         return found
 
     async def carried(self, interfaces: Collection[str]) -> dict[str, str]:
         """Foreign IPv4 routes on some interfaces, one for each; not those of the kernel's own."""
         found: dict[str, str] = {}
-        for prefix, group in (await self._all_routes(dump_request(4), 4)).groups.items():
-            for packed, way in group.items():
-                if way.protocol == self._protocol or way.protocol in KERNEL_TAGS:
-                    continue
-                for name in {way.interface, *(hop.interface for hop in way.nexthops)}:
-                    if name is not None and name in interfaces:
-                        route = route_of(prefix, packed, way)
-                        found[name] = f"{route} of {shown_protocol(way.protocol)}"
+        for key, way in await self._foreign(dump_request(4), 4):
+            if way.protocol in KERNEL_TAGS:
+                continue
+            for name in {way.interface, *(hop.interface for hop in way.nexthops)}:
+                if name is not None and name in interfaces:
+                    found[name] = f"{route_of(*key, way)} of {shown_protocol(way.protocol)}"
         return found
 
-    async def _all_routes(
+    async def _foreign(
         self, payload: bytes, family: int, wanted: Container[RouteKey] | None = None
-    ) -> Found:
+    ) -> Iterator[tuple[RouteKey, Forwarding]]:
+        """The routes of a dump that are not ours, several of one key too."""
         datagrams = await self._dump(payload, family)
         reader = RouteReader(self.names, None)
-        return await _understood(
+        found = await _understood(
             "routes",
             lambda: reader.all(Stream.of(datagrams), family, wanted),
             small=_size(datagrams) < _AT_ONCE,
         )
+        return ((key, way) for key, way in found if way.protocol != self._protocol)
 
     async def _dump(self, payload: bytes, family: int) -> list[bytes]:
         what = f"IPv{family} routes"

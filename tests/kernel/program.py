@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import select
@@ -83,6 +84,33 @@ class Running:
         """Send it a signal, and wait for its end."""
         self.process.send_signal(number)
         return self.ended()
+
+
+class Host:
+    """A file of desired state, and where the records are."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "host.toml"
+        self.records = folder / "records"
+
+    def says(self, *lines: str) -> None:
+        self.file.write_text("\n".join([*lines, ""]))
+
+    def linx(self, command: str, *options: str) -> subprocess.CompletedProcess[str]:
+        return linx(command, *self.options(*options))
+
+    def run(self, *options: str) -> Running:
+        return Running("run", *self.options("--debounce", "0", *options))
+
+    def options(self, *options: str) -> list[str]:
+        return ["--state-dir", str(self.records), *options, str(self.file)]
+
+    def recorded(self) -> dict[str, bytes]:
+        return {file.name: file.read_bytes() for file in self.records.iterdir()}
+
+    def part(self, command: str) -> dict[str, object]:
+        (part,) = json.loads(self.linx(command, "--json").stdout)["parts"]
+        return dict(part)
 
 
 def in_terminal(*arguments: str | Path, **variables: str) -> tuple[int, str]:

@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 
 from linx_async.testing.links import add_veth, delete_link
 from linx_async.testing.namespaces import Namespaces
-from tests.kernel.program import COMMAND, ENVIRONMENT, ROOT, Running, in_terminal, linx
+from tests.kernel.program import COMMAND, ENVIRONMENT, ROOT, Host, Running, in_terminal, linx
 
 numbers = itertools.count(1)
 
@@ -26,29 +25,6 @@ def link() -> Iterator[str]:
     add_veth(name, f"{name}p")
     yield name
     delete_link(name)
-
-
-class Host:
-    """A file of desired state, and where the records are."""
-
-    def __init__(self, folder: Path) -> None:
-        self.file = folder / "host.toml"
-        self.records = folder / "records"
-
-    def says(self, *lines: str) -> None:
-        self.file.write_text("\n".join([*lines, ""]))
-
-    def linx(self, command: str, *options: str) -> subprocess.CompletedProcess[str]:
-        return linx(command, *self.options(*options))
-
-    def run(self, *options: str) -> Running:
-        return Running("run", *self.options("--debounce", "0", *options))
-
-    def options(self, *options: str) -> list[str]:
-        return ["--state-dir", str(self.records), *options, str(self.file)]
-
-    def recorded(self) -> dict[str, bytes]:
-        return {file.name: file.read_bytes() for file in self.records.iterdir()}
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import signal
 import socket
 import struct
@@ -15,33 +14,9 @@ import pytest
 
 from linx_async.testing.links import add_veth, delete_link, links, set_up
 from linx_async.testing.namespaces import Namespaces
-from tests.kernel.program import COMMAND, ENVIRONMENT, ROOT, Running, linx
+from tests.kernel.program import COMMAND, ENVIRONMENT, ROOT, Host
 
 numbers = itertools.count(1)
-
-
-class Host:
-    """A file of desired state, and where the records are."""
-
-    def __init__(self, folder: Path) -> None:
-        self.file = folder / "host.toml"
-        self.records = folder / "records"
-
-    def says(self, *lines: str) -> None:
-        self.file.write_text("\n".join([*lines, ""]))
-
-    def linx(self, command: str, *options: str) -> subprocess.CompletedProcess[str]:
-        return linx(command, *self.options(*options))
-
-    def run(self, *options: str) -> Running:
-        return Running("run", *self.options("--debounce", "0", *options))
-
-    def options(self, *options: str) -> list[str]:
-        return ["--state-dir", str(self.records), *options, str(self.file)]
-
-    def part(self, command: str) -> dict[str, object]:
-        (part,) = json.loads(self.linx(command, "--json").stdout)["parts"]
-        return dict(part)
 
 
 @pytest.fixture

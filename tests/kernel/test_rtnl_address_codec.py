@@ -17,14 +17,13 @@ from linx_async._kernel.netns import NetworkNamespace, Target
 from linx_async._kernel.socket import NetlinkSocket
 from linx_async.rtnl.codec.address import (
     DUMP,
-    AddressFlag,
     decode,
     encode,
     encode_delete,
     is_ours,
 )
 from linx_async.rtnl.codec.wire import Type
-from linx_async.rtnl.desired import FOREVER, Address
+from linx_async.rtnl.desired.address import FOREVER, Address, AddressFlag
 from linx_async.testing.links import add_veth, set_up
 from linx_async.testing.namespaces import Namespaces, can_make_links
 from tests import pyroute2_messages

@@ -13,14 +13,13 @@ from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from linx_async._kernel.netlink import NetlinkDecodeError, attribute_map, pack_attribute
 from linx_async.rtnl.codec.address import (
     DUMP,
-    AddressFlag,
     decode,
     encode,
     encode_delete,
     is_ours,
 )
 from linx_async.rtnl.codec.wire import NoInterface
-from linx_async.rtnl.desired import FOREVER, Address
+from linx_async.rtnl.desired.address import FOREVER, Address, AddressFlag
 from tests import pyroute2_messages
 
 NAMES = {1: "lo", 2: "eth0", 2**32 - 1: "fifteen-letters"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import struct
 from typing import Final
 
@@ -14,30 +13,11 @@ from ..._kernel.netlink import (
     pack_text,
     pack_u32,
 )
-from ..desired.address import FOREVER, Address
+from ..desired.address import FOREVER, Address, AddressFlag
 from ..desired.checks import IP, Unknown, unchecked
 from .wire import FAMILIES, VERSIONS, Indices, Names, address_of, index_of, name_of, u8, u32
 
-__all__ = ["DUMP", "AddressFlag", "decode", "encode", "encode_delete", "is_ours"]
-
-
-class AddressFlag(enum.IntFlag):
-    """The flags of an address (IFA_F_*, include/uapi/linux/if_addr.h)."""
-
-    SECONDARY = 0x01
-    """Of IPv4: it goes with the primary one of its subnet. Of IPv6: temporary (RFC 8981)."""
-    NODAD = 0x02
-    OPTIMISTIC = 0x04
-    DADFAILED = 0x08
-    HOMEADDRESS = 0x10
-    DEPRECATED = 0x20
-    TENTATIVE = 0x40
-    PERMANENT = 0x80
-    MANAGETEMPADDR = 0x100
-    NOPREFIXROUTE = 0x200
-    MCAUTOJOIN = 0x400
-    STABLE_PRIVACY = 0x800
-
+__all__ = ["DUMP", "decode", "encode", "encode_delete", "is_ours"]
 
 # IFA_*, include/uapi/linux/if_addr.h
 _ADDRESS: Final = 1

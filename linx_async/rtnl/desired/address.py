@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from typing import Final
 
@@ -27,10 +28,34 @@ from .checks import (
     wrong,
 )
 
-__all__ = ["FOREVER", "Address"]
+__all__ = ["FOREVER", "Address", "AddressFlag"]
 
 FOREVER: Final = 2**32 - 1
 """A lifetime without an end, in seconds (INFINITY_LIFE_TIME, net/addrconf.h)."""
+
+
+class AddressFlag(enum.IntFlag):
+    """The flags of an address (IFA_F_*, include/uapi/linux/if_addr.h)."""
+
+    SECONDARY = 0x01
+    """Of IPv4: it goes with the primary one of its subnet. Of IPv6: temporary (RFC 8981)."""
+    NODAD = 0x02
+    OPTIMISTIC = 0x04
+    DADFAILED = 0x08
+    HOMEADDRESS = 0x10
+    DEPRECATED = 0x20
+    TENTATIVE = 0x40
+    PERMANENT = 0x80
+    MANAGETEMPADDR = 0x100
+    NOPREFIXROUTE = 0x200
+    MCAUTOJOIN = 0x400
+    STABLE_PRIVACY = 0x800
+
+
+_SECONDARY: Final = int(AddressFlag.SECONDARY)
+_DADFAILED: Final = int(AddressFlag.DADFAILED)
+_TENTATIVE: Final = int(AddressFlag.TENTATIVE)
+_DECIDED: Final = int(AddressFlag.OPTIMISTIC | AddressFlag.DADFAILED)
 
 _LOOPBACK = IPv4Network("127.0.0.0/8")
 
@@ -146,6 +171,21 @@ class Address(Checked):
     def family(self) -> int:
         """4 or 6."""
         return self.address.version
+
+    @property
+    def is_secondary(self) -> bool:
+        """Whether it is of IPv4, and goes with the primary one of its network."""
+        return bool(self.flags & _SECONDARY) and self.family == 4
+
+    @property
+    def is_tentative(self) -> bool:
+        """Whether duplicate address detection goes on (RFC 4862); an optimistic one is used."""
+        return bool(self.flags & _TENTATIVE) and not self.flags & _DECIDED
+
+    @property
+    def is_duplicate(self) -> bool:
+        """Whether duplicate address detection found another host that has it."""
+        return bool(self.flags & _DADFAILED)
 
     @property
     def key(self) -> str:

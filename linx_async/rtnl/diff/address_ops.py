@@ -16,21 +16,15 @@ from .draft import Draft, Ground
 from .emptying import bearing_routes
 
 __all__ = [
-    "DADFAILED",
     "DETECTION",
     "Whose",
     "addresses",
     "draft_addresses",
-    "is_tentative",
+    "is_made_anew",
     "network",
 ]
 
 DETECTION = "duplicate address detection is not over yet"
-
-# IFA_F_*, include/uapi/linux/if_addr.h
-_OPTIMISTIC = 0x04
-DADFAILED = 0x08
-_TENTATIVE = 0x40
 
 
 def addresses(
@@ -83,11 +77,6 @@ def addresses(
     ).plan()
 
 
-def is_tentative(address: Address) -> bool:
-    """Whether duplicate address detection is not done yet (RFC 4862); an optimistic one is used."""
-    return bool(address.flags & _TENTATIVE) and not address.flags & (_OPTIMISTIC | DADFAILED)
-
-
 def draft_addresses(
     desired: Iterable[Address],
     observed: Collection[Address],
@@ -134,7 +123,7 @@ def _judge(
 ) -> list[tuple[Address, Address]]:
     """Note how an address differs; gives it with what is there where it has to be made anew."""
     key = address.key
-    if found.flags & DADFAILED:
+    if found.is_duplicate:
         message = "duplicate address detection failed: another host has it"
         draft.failed.append(OpError(key, None, message))
         return []
@@ -146,13 +135,19 @@ def _judge(
         return [(address, found)]
     elif change:
         draft.steps.build(ReplaceAddress(address, found, in_place=True, own=not whose.tagged))
-    elif is_tentative(found):
+    elif found.is_tentative:
         draft.wait(key, DETECTION)
     return []
 
 
 _LIFETIME = "with another lifetime"
 _METRIC = "with another metric"
+
+
+def is_made_anew(address: Address, found: Address) -> bool:
+    """Whether an address of ours has to be deleted to make it what it should be."""
+    change = _change(address, found)
+    return bool(change) and not _can_change(address, found, change)
 
 
 def _can_change(address: Address, found: Address, change: str) -> bool:

@@ -16,8 +16,6 @@ from .draft import Draft
 
 __all__ = ["Clearing", "Whose", "network"]
 
-_SECONDARY = 0x01  # IFA_F_SECONDARY
-
 
 @frozen
 class Whose:
@@ -57,7 +55,7 @@ class Clearing:
         self._promoting = promoting
         self._secondaries: dict[tuple[str, Network], list[Address]] = {}
         for address in observed:
-            if address.family == 4 and address.flags & _SECONDARY:
+            if address.is_secondary:
                 self._secondaries.setdefault(network(address), []).append(address)
 
     def clear(self, gone: Collection[Address], anew: Collection[tuple[Address, Address]]) -> None:
@@ -102,7 +100,7 @@ class Clearing:
         """The desired addresses that go with one; None where foreign ones would: a conflict."""
         if (
             primary.family == 6
-            or primary.flags & _SECONDARY
+            or primary.is_secondary
             or primary.interface in self._promoting
             or not self._secondaries
         ):

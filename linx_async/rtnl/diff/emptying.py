@@ -9,8 +9,6 @@ from ..desired import Address
 
 __all__ = ["bearing_routes"]
 
-_SECONDARY = 0x01  # IFA_F_SECONDARY
-
 
 def bearing_routes(
     leaving: Iterable[Address],
@@ -44,11 +42,7 @@ def bearing_routes(
             and each.family == 4
             and each.key not in keys
             # A secondary goes with its primary.
-            and (
-                interface in promoting
-                or not each.flags & _SECONDARY
-                or network(each) not in networks
-            )
+            and (interface in promoting or not each.is_secondary or network(each) not in networks)
             for each in observed
         )
         # What is added in another network comes before what is deleted.

@@ -113,6 +113,7 @@ def draft_links(
     draft = Draft()
     wanted = {link.name: link for link in desired}
     levels = Levels(wanted, ground)
+    names = {each.index: name for name, each in observed.items()}
     for name, link in wanted.items():
         found = observed.get(name)
         if found is not None and name in ground.going:
@@ -120,7 +121,7 @@ def draft_links(
             draft.wait(link.key, ground.missing(name))
         elif found is not None:
             claim = claim_on(found, owned)
-            _judge(draft, link, found, claim, ground, levels, owned, replace=replace)
+            _judge(draft, link, found, claim, ground, levels, owned, names, replace=replace)
         elif link.key in moved:
             continue
         elif link.key in out_of_reach:
@@ -174,10 +175,10 @@ def _judge(
     ground: Ground,
     levels: Levels,
     owned: Ownership,
+    names: Mapping[int, str],
     *,
     replace: bool,
 ) -> None:
-    names = {each.index: name for name, each in (ground.links or {}).items()}
     other = another(link, found, names)
     parameters = {} if other else parameters_of(link, found, claim)
     if parameters.keys() & FIXED.get(str(link.kind), frozenset()) or other:

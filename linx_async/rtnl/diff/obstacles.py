@@ -9,7 +9,7 @@ from ..desired.checks import IP, Network
 from ..desired.desired import Desired
 from ..desired.forwarding import Forwarding
 from ..observed import Observed
-from .address_ops import DADFAILED, is_tentative, network
+from .address_ops import network
 from .draft import Draft, Ground
 
 __all__ = ["Obstacles"]
@@ -68,7 +68,7 @@ def _networks(
     for address in (*wanted.addresses, *observed.addresses):
         _, reached = network(address)
         reason = waiting.get(address.key, "") or ground.down(address.interface)
-        if reason and not is_tentative(address):
+        if reason and not address.is_tentative:
             unusable.setdefault(reached, reason)
         else:
             usable.add(reached)
@@ -81,16 +81,14 @@ def _numbers(nexthops: Collection[Nexthop]) -> set[int]:
 
 def _tentative(observed: Collection[Address], wanted: Collection[Address]) -> Mapping[IP, str]:
     """Why an address cannot be a route's source yet, by address."""
-    usable = {
-        each.address for each in observed if not is_tentative(each) and not each.flags & DADFAILED
-    }
+    usable = {each.address for each in observed if not (each.is_tentative or each.is_duplicate)}
     waiting = {
         each.address: f"duplicate address detection of {each.address} is not over yet"
         for each in observed
-        if is_tentative(each)
+        if each.is_tentative
     }
     for each in observed:
-        if each.flags & DADFAILED:
+        if each.is_duplicate:
             failed = f"duplicate address detection of {each.address} failed"
             waiting.setdefault(each.address, failed)
     for each in wanted:

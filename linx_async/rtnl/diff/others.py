@@ -10,6 +10,7 @@ from attrs import fields
 
 from ..._core.errors import OpError
 from ..._core.model import Plan
+from ..codec.neighbour import NeighbourFlag
 from ..desired import Neighbour, Rule
 from ..desired.protocols import shown_protocol
 from ..ops import (
@@ -36,7 +37,7 @@ _LASTING = frozenset({"permanent", "noarp"})
 _said: Callable[[Rule], tuple[Any, ...]] = attrgetter(
     *(each.name for each in fields(Rule) if each.name not in {"protocol", "flags"})
 )
-_EXTERNALLY_LEARNED = 0x10  # NTF_EXT_LEARNED: a daemon's, whatever its state
+_EXTERNALLY_LEARNED = int(NeighbourFlag.EXT_LEARNED)  # a daemon's, whatever its state
 
 
 def rules(desired: Iterable[Rule], observed: Iterable[Rule], *, protocol: int = 76) -> Plan[RtnlOp]:

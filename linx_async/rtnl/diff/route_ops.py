@@ -14,7 +14,7 @@ from ..ops import AddRoute, DeleteRoute, ReplaceRoute, RtnlOp
 from ..reading import Found, RouteKey
 from .draft import Draft, Ground
 
-__all__ = ["draft_routes", "routes"]
+__all__ = ["draft_routes", "held_by", "routes"]
 
 
 def routes(
@@ -114,7 +114,7 @@ def _beside(
         return
     blocked, requires = needs.of(wanted)
     if not replace or held.protocol in KERNEL_TAGS:
-        draft.conflict(route_key(*key), _held(key, held))
+        draft.conflict(route_key(*key), held_by(key, held))
     elif blocked:
         draft.wait(route_key(*key), blocked)
     else:
@@ -145,5 +145,6 @@ class _Needs:
         return blocked or self._obstacle(forwarding), requires
 
 
-def _held(key: RouteKey, held: Forwarding) -> str:
+def held_by(key: RouteKey, held: Forwarding) -> str:
+    """Who has the key of a desired route, for people."""
     return f"{shown_protocol(held.protocol)} has {route_of(*key, held)} there"

@@ -13,7 +13,20 @@ __all__ = ["AddRoute", "DeleteRoute", "ReplaceRoute"]
 
 
 @frozen
-class AddRoute(Create):
+class _OnRoute:
+    """Of which route an op is: its key is put into words only where somebody reads it."""
+
+    prefix: Prefix
+    packed: bytes
+
+    @property
+    def key(self) -> str:
+        """The route's key."""
+        return route_key(self.prefix, self.packed)
+
+
+@frozen
+class AddRoute(_OnRoute, Create):
     """Add a route (RTM_NEWROUTE, NLM_F_EXCL).
 
     Attributes:
@@ -23,15 +36,8 @@ class AddRoute(Create):
         requires: Keys that must be there first.
     """
 
-    prefix: Prefix
-    packed: bytes
     forwarding: Forwarding
     requires: frozenset[str] = NOTHING
-
-    @property
-    def key(self) -> str:
-        """The route's key."""
-        return route_key(self.prefix, self.packed)
 
     @property
     def route(self) -> Route:
@@ -43,7 +49,7 @@ class AddRoute(Create):
 
 
 @frozen
-class ReplaceRoute(Update):
+class ReplaceRoute(_OnRoute, Update):
     """Change a route of ours, without a gap.
 
     Attributes:
@@ -54,16 +60,9 @@ class ReplaceRoute(Update):
         requires: Keys that must be there first.
     """
 
-    prefix: Prefix
-    packed: bytes
     forwarding: Forwarding
     observed: Forwarding
     requires: frozenset[str] = NOTHING
-
-    @property
-    def key(self) -> str:
-        """The route's key."""
-        return route_key(self.prefix, self.packed)
 
     @property
     def route(self) -> Route:
@@ -75,7 +74,7 @@ class ReplaceRoute(Update):
 
 
 @frozen
-class DeleteRoute(Delete):
+class DeleteRoute(_OnRoute, Delete):
     """Delete a route of ours (RTM_DELROUTE, with our tag).
 
     Attributes:
@@ -84,14 +83,7 @@ class DeleteRoute(Delete):
         observed: What it does.
     """
 
-    prefix: Prefix
-    packed: bytes
     observed: Forwarding
-
-    @property
-    def key(self) -> str:
-        """The route's key."""
-        return route_key(self.prefix, self.packed)
 
     @property
     def route(self) -> Route:
