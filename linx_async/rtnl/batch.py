@@ -15,6 +15,7 @@ from .applying import CREATE, Encoder, Steps
 from .codec.kinds import decode_parameters
 from .codec.wire import NoInterface, NoNamespace, Type
 from .desired import Link
+from .desired.route import Prefix
 from .deviations import agree
 from .diff.address_ops import DETECTION
 from .diff.route_ops import held_by
@@ -32,7 +33,6 @@ from .ops import (
     RtnlOp,
     SetLink,
 )
-from .reading import RouteKey
 from .records import LinkRecord
 from .refusals import conflict_in, is_done_already, refused
 from .tuns import made_tun
@@ -151,40 +151,38 @@ class Batch:
 
         The kernel replaces the first one of a key (fib6_add_rt2node() in net/ipv6/ip6_fib.c).
         """
-        places = {
-            (op.prefix, op.packed): place
-            for place, op in enumerate(self._ops)
-            if isinstance(op, ReplaceRoute)
-            and op.prefix.family == 6
-            and op.observed.protocol == self._protocol
-        }
-        if not places:
-            return
-        tables = {(prefix.family, prefix.table) for prefix, _ in places}
-        for key, held in (await self._views.foreign_routes(places, tables)).items():
-            self._outcomes[places[key]] = Outcome(conflict=held_by(key, held))
+        places: dict[Prefix, dict[bytes, int]] = {}
+        for place, op in enumerate(self._ops):
+            if (
+                isinstance(op, ReplaceRoute)
+                and op.prefix.family == 6
+                and op.observed.protocol == self._protocol
+            ):
+                places.setdefault(op.prefix, {})[op.packed] = place
+        for (prefix, packed), held in (await self._views.foreign_routes(places)).items():
+            conflict = held_by((prefix, packed), held)
+            self._outcomes[places[prefix][packed]] = Outcome(conflict=conflict)
 
     async def _judge(self, refusals: Mapping[int, Refusal]) -> None:
         """What refusals mean, op by op."""
-        taken: dict[RouteKey, int] = {}
+        taken: dict[Prefix, dict[bytes, int]] = {}
         for place, refusal in refusals.items():
             op = self._ops[place]
             if is_done_already(op, refusal):
                 continue
             if refusal.errno == errno.EEXIST and isinstance(op, AddRoute):
-                taken[op.prefix, op.packed] = place
+                taken.setdefault(op.prefix, {})[op.packed] = place
             holder = conflict_in(op, refusal)
             self._outcomes[place] = Outcome(
                 None if holder else refused(op, refusal), conflict=holder
             )
-        if not taken:
-            return
-        tables = {(prefix.family, prefix.table) for prefix, _ in taken}
-        self.contested |= tables
-        for key, held in (await self._views.foreign_routes(taken, tables)).items():
-            op = self._ops[taken[key]]
+        self.contested |= {(prefix.family, prefix.table) for prefix in taken}
+        for (prefix, packed), held in (await self._views.foreign_routes(taken)).items():
+            place = taken[prefix][packed]
+            op = self._ops[place]
             same = isinstance(op, AddRoute) and agree(op.forwarding, held)
-            self._outcomes[taken[key]] = DONE if same else Outcome(conflict=held_by(key, held))
+            conflict = Outcome(conflict=held_by((prefix, packed), held))
+            self._outcomes[place] = DONE if same else conflict
 
     async def _await_detection(self) -> None:
         """Note the addresses that may not be used yet: duplicate address detection goes on."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from operator import itemgetter
+from itertools import chain
+from typing import Any, Final
 
 from attrs import field, frozen
 
@@ -12,7 +13,7 @@ from .desired.route import Prefix
 from .desired.routes import Routes
 from .reading import Found, RouteKey
 
-__all__ = ["Deviations", "agree", "compared", "judged", "same_hop"]
+__all__ = ["Deviations", "agree", "compared", "judged_again", "same_hop"]
 
 
 @frozen
@@ -26,20 +27,25 @@ class Deviations:
         twins: The keys that several routes have.
     """
 
-    missing: Mapping[RouteKey, Forwarding] = field(factory=dict)
+    missing: Routes = field(factory=dict)
     different: Mapping[RouteKey, tuple[Forwarding, Forwarding]] = field(factory=dict)
-    extra: Mapping[RouteKey, tuple[Forwarding, ...]] = field(factory=dict)
+    extra: Mapping[Prefix, Mapping[bytes, tuple[Forwarding, ...]]] = field(factory=dict)
     twins: frozenset[RouteKey] = frozenset()
 
     @property
     def lacking(self) -> frozenset[tuple[int, int]]:
         """The tables, each with its family, in which something is missing."""
-        return frozenset((p.family, p.table) for p in set(map(itemgetter(0), self.missing)))
+        return frozenset((p.family, p.table) for p in self.missing)
 
     @property
     def size(self) -> int:
         """How many keys differ."""
-        return len(self.missing) + len(self.different) + len(self.extra)
+        groups = chain(self.missing.values(), self.extra.values())
+        return len(self.different) + sum(map(len, groups))
+
+
+_NONE: Final = Deviations()
+"""No deviation at all."""
 
 
 def agree(desired: Forwarding, observed: Forwarding) -> bool:
@@ -88,23 +94,67 @@ def same_hop(desired: NextHop, observed: NextHop) -> bool:
 
 def compared(desired: Routes, found: Iterable[Found]) -> Deviations:
     """Where the routes of whole dumps differ from the desired ones."""
-    missing: dict[RouteKey, Forwarding] = {}
-    different: dict[RouteKey, tuple[Forwarding, Forwarding]] = {}
-    extra: dict[RouteKey, tuple[Forwarding, ...]] = {}
-    # Many routes share few ways, on both sides: each pair is compared once.
-    pairs: dict[tuple[int, int], bool] = {}
     observed: dict[Prefix, Mapping[bytes, Forwarding]] = {}
     twins: dict[RouteKey, list[Forwarding]] = {}
     for part in found:
         observed.update(part.groups)
         twins.update(part.twins)
-    for prefix, want in desired.items():
-        have = observed.get(prefix, {})
+    verdict = _Judgement()
+    for prefix in dict.fromkeys(chain(desired, observed)):
+        verdict.compare(prefix, desired.get(prefix, {}), observed.get(prefix, {}))
+    for (prefix, packed), others in twins.items():
+        wanted = desired.get(prefix, {}).get(packed)
+        verdict.judge(prefix, packed, wanted, (observed[prefix][packed], *others))
+    return verdict.deviations(frozenset(twins))
+
+
+def judged_again(
+    desired: Routes, before: Deviations, touched: Mapping[RouteKey, Forwarding | None]
+) -> Deviations:
+    """Where routes differ after some changed.
+
+    Args:
+        desired: The desired ones.
+        before: Where they differed before.
+        touched: What is there now under the keys that changed; None where nothing is.
+    """
+    verdict = _Judgement(before)
+    for (prefix, packed), there in touched.items():
+        wanted = desired.get(prefix, {}).get(packed)
+        verdict.judge(prefix, packed, wanted, () if there is None else (there,))
+    return verdict.deviations(before.twins)
+
+
+class _Judgement:
+    """Deviations in the making."""
+
+    def __init__(self, before: Deviations = _NONE) -> None:
+        self._missing = {prefix: dict(group) for prefix, group in before.missing.items()}
+        self._different = dict(before.different)
+        self._extra = {prefix: dict(group) for prefix, group in before.extra.items()}
+        # Many routes share few ways, on both sides: each pair is compared once.
+        self._agree: dict[tuple[int, int], bool] = {}
+        self._alone: dict[int, tuple[Forwarding]] = {}
+
+    def deviations(self, twins: frozenset[RouteKey]) -> Deviations:
+        """What came out."""
+        return Deviations(self._missing, self._different, self._extra, twins)
+
+    def compare(
+        self, prefix: Prefix, want: Mapping[bytes, Forwarding], have: Mapping[bytes, Forwarding]
+    ) -> None:
+        """Note how all routes of a prefix differ, none of which is a twin."""
+        if not have:
+            if want:
+                self._missing[prefix] = dict(want)
+            return
         matched = 0
+        missing: dict[bytes, Forwarding] = {}
+        pairs = self._agree
         for packed, wanted in want.items():
             there = have.get(packed)
             if there is None:
-                missing[prefix, packed] = wanted
+                missing[packed] = wanted
                 continue
             matched += 1
             pair = (id(wanted), id(there))
@@ -112,52 +162,42 @@ def compared(desired: Routes, found: Iterable[Found]) -> Deviations:
             if same is None:
                 same = pairs[pair] = agree(wanted, there)
             if not same:
-                different[prefix, packed] = wanted, there
+                self._different[prefix, packed] = wanted, there
+        if missing:
+            self._missing[prefix] = missing
         if matched < len(have):
-            extra |= {(prefix, dst): (have[dst],) for dst in have.keys() - want.keys()}
-    for prefix in observed.keys() - desired.keys():
-        extra |= {(prefix, dst): (there,) for dst, there in observed[prefix].items()}
-    deviations = Deviations(missing, different, extra, frozenset(twins))
-    return _with_twins(desired, deviations, twins, observed) if twins else deviations
+            alone = self._alone
+            self._extra[prefix] = {
+                packed: alone.get(id(there)) or alone.setdefault(id(there), (there,))
+                for packed, there in have.items()
+                if packed not in want
+            }
+
+    def judge(
+        self,
+        prefix: Prefix,
+        packed: bytes,
+        wanted: Forwarding | None,
+        there: tuple[Forwarding, ...],
+    ) -> None:
+        """Note anew how the routes of one key differ from the desired one."""
+        _take(self._missing, prefix, packed)
+        _take(self._extra, prefix, packed)
+        self._different.pop((prefix, packed), None)
+        others = there
+        if wanted is not None and not there:
+            self._missing.setdefault(prefix, {})[packed] = wanted
+        elif wanted is not None:
+            good = next((each for each in there if agree(wanted, each)), None)
+            kept = there[0] if good is None else good
+            if good is None:
+                self._different[prefix, packed] = wanted, kept
+            others = tuple(each for each in there if each is not kept)
+        if others:
+            self._extra.setdefault(prefix, {})[packed] = others
 
 
-def _with_twins(
-    desired: Routes,
-    deviations: Deviations,
-    twins: Mapping[RouteKey, list[Forwarding]],
-    observed: Mapping[Prefix, Mapping[bytes, Forwarding]],
-) -> Deviations:
-    different = dict(deviations.different)
-    extra = dict(deviations.extra)
-    for key, others in twins.items():
-        prefix, packed = key
-        different.pop(key, None)
-        extra.pop(key, None)
-        wanted = desired.get(prefix, {}).get(packed)
-        judged(key, wanted, (observed[prefix][packed], *others), {}, different, extra)
-    return Deviations(deviations.missing, different, extra, deviations.twins)
-
-
-def judged(
-    key: RouteKey,
-    wanted: Forwarding | None,
-    there: tuple[Forwarding, ...],
-    missing: dict[RouteKey, Forwarding],
-    different: dict[RouteKey, tuple[Forwarding, Forwarding]],
-    extra: dict[RouteKey, tuple[Forwarding, ...]],
-) -> None:
-    """Note how the routes of one key differ from the desired one."""
-    if wanted is None:
-        if there:
-            extra[key] = there
-        return
-    if not there:
-        missing[key] = wanted
-        return
-    good = next((each for each in there if agree(wanted, each)), None)
-    kept = there[0] if good is None else good
-    if good is None:
-        different[key] = wanted, kept
-    others = tuple(each for each in there if each is not kept)
-    if others:
-        extra[key] = others
+def _take(groups: dict[Prefix, dict[bytes, Any]], prefix: Prefix, packed: bytes) -> None:
+    group = groups.get(prefix, {})
+    if group.pop(packed, None) is not None and not group:
+        del groups[prefix]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Container, Iterable, Iterator
-from typing import Any, Final, TypeAlias
+from collections.abc import Container, Iterable, Iterator, Mapping
+from typing import Final, TypeAlias
 
 from attrs import define, field
 
@@ -15,10 +15,12 @@ from .desired.forwarding import Forwarding
 from .desired.route import Prefix
 from .streams import Stream
 
-__all__ = ["Found", "RouteKey", "RouteReader", "check_destinations"]
+__all__ = ["Found", "RouteKey", "RouteReader", "Wanted", "check_destinations"]
 
 RouteKey: TypeAlias = tuple[Prefix, bytes]
 """What tells a route from others: its prefix, and its packed destination."""
+Wanted: TypeAlias = Mapping[Prefix, Container[bytes]]
+"""Keys of routes: packed destinations by prefix."""
 
 _HEADER: Final = MESSAGE.size
 _INTERRUPTED: Final = int(Flag.DUMP_INTR)
@@ -28,7 +30,8 @@ _INTERRUPTED: Final = int(Flag.DUMP_INTR)
 _CUTS: Final = {4: (40, 44), 6: (40, 56)}
 _DESTINATION: Final = {4: struct.pack("=HH", 8, 1), 6: struct.pack("=HH", 20, 1)}
 _CLONED: Final = 0x200
-_MOST_SHAPES: Final = 4096
+_STREAK: Final = 8
+"""Messages of one length, after which more of it are likely."""
 
 
 @define
@@ -81,12 +84,8 @@ def check_destinations(prefix: Prefix, packed: Iterable[bytes]) -> None:
             raise NetlinkDecodeError(f"a destination with host bits, {destination.hex()}", 0)
 
 
-_Shape: TypeAlias = tuple[Prefix, Forwarding] | None
-_UNKNOWN: Final[Any] = object()
-
-
 class RouteReader:
-    """Reads routes, and remembers the shapes of their messages.
+    """Reads routes.
 
     Args:
         names: The interfaces' names by index.
@@ -96,7 +95,6 @@ class RouteReader:
     def __init__(self, names: Names, protocol: int | None) -> None:
         self.names = names
         self._protocol = protocol
-        self._shapes: dict[bytes, _Shape] = {}
 
     def message(self, data: bytes) -> tuple[Prefix, bytes, Forwarding] | None:
         """One message's route; None where it is none of those.
@@ -116,7 +114,7 @@ class RouteReader:
             return None
         return prefix, packed, forwarding
 
-    def all(self, stream: Stream, family: int, wanted: Container[RouteKey] | None = None) -> Found:
+    def all(self, stream: Stream, family: int, wanted: Wanted | None = None) -> Found:
         """The routes of a dump.
 
         Args:
@@ -127,54 +125,113 @@ class RouteReader:
         Raises:
             NetlinkDecodeError: It is malformed.
         """
-        found = Found()
-        groups = found.groups
-        shapes = self._shapes
-        unpack = U32.unpack_from
-        cut, on = _CUTS[family]
-        data, offset, end = stream.data, 0, len(stream.data)
+        return _Whole(self, stream.data, family, wanted).read()
+
+
+_Spot: TypeAlias = tuple[dict[bytes, Forwarding], Prefix, Forwarding, Container[bytes] | None]
+"""Where routes go: those of their prefix, it, what they do, and the destinations to take."""
+
+
+class _Whole:
+    """A whole dump while it is read.
+
+    Its messages have few shapes, which is all of them but the destination: each shape is decoded
+    once. Where many have one length, they are cut up together.
+
+    Args:
+        reader: What reads one message.
+        data: The dump.
+        family: 4 or 6.
+        wanted: The keys to take; None takes all.
+    """
+
+    def __init__(self, reader: RouteReader, data: bytes, family: int, wanted: Wanted | None):
+        self._reader = reader
+        self._data = data
+        self._family = family
+        self._wanted = wanted
+        self._found = Found()
+        self._spots: dict[bytes, _Spot | None] = {}
+        self._cutters: dict[int, struct.Struct] = {}
+
+    def read(self) -> Found:
+        """Its routes."""
+        data, offset, end = self._data, 0, len(self._data)
+        length_at = U32.unpack_from
+        spots, cutters = self._spots, self._cutters
+        put = self._found.put
+        last = streak = 0
         while offset < end:
-            # A length that is wrong makes a shape that is not known.
-            (length,) = unpack(data, offset) if end - offset >= _HEADER else (0,)
-            shape_key = data[offset : offset + cut] + data[offset + on : offset + length]
-            packed = data[offset + cut : offset + on]
-            shape = shapes.get(shape_key, _UNKNOWN)
-            if shape is _UNKNOWN:
-                shape, packed = self._learn(data, offset, end, family, shape_key)
+            try:
+                (length,) = length_at(data, offset)
+                # A length that is wrong makes a shape that is not known.
+                head, packed, tail = cutters[length].unpack_from(data, offset)
+                spot = spots[head + tail]
+            except (KeyError, struct.error):
+                offset = self._unknown(offset)
+                continue
             offset += (length + 3) & ~3
-            if shape is None:
+            if spot is not None:
+                group, prefix, forwarding, wanted = spot
+                if wanted is None or packed in wanted:
+                    if packed in group:
+                        put(prefix, packed, forwarding)
+                    else:
+                        group[packed] = forwarding
+            streak = streak + 1 if length == last else 0
+            last = length
+            if streak == _STREAK:
+                offset = self._alike(offset, length)
+                streak = 0
+        return self._found
+
+    def _alike(self, start: int, length: int) -> int:
+        """Read messages of one length and known shapes; gives where the first other one is."""
+        cutter = self._cutters[length]
+        size = cutter.size
+        spots = self._spots
+        put = self._found.put
+        many = (len(self._data) - start) // size
+        view = memoryview(self._data)[start : start + many * size]
+        at = start
+        for head, packed, tail in cutter.iter_unpack(view):
+            try:
+                spot = spots[head + tail]
+            except KeyError:
+                break
+            at += size
+            if spot is None:
                 continue
-            prefix, forwarding = shape
-            if wanted is not None and (prefix, packed) not in wanted:
+            group, prefix, forwarding, wanted = spot
+            if wanted is not None and packed not in wanted:
                 continue
-            group = groups.get(prefix)
-            if group is None:
-                group = groups[prefix] = {}
             if packed in group:
-                found.put(prefix, packed, forwarding)
+                put(prefix, packed, forwarding)
             else:
                 group[packed] = forwarding
-        if len(shapes) > _MOST_SHAPES:
-            # Where every route has a way of its own, they would be as big as the routes.
-            shapes.clear()
-        return found
+        return at
 
-    def _learn(
-        self, data: bytes, offset: int, end: int, family: int, shape_key: bytes
-    ) -> tuple[_Shape, bytes]:
-        left = end - offset
+    def _unknown(self, offset: int) -> int:
+        """Read a message by itself, and learn its shape; gives where the next one is."""
+        data = self._data
+        left = len(data) - offset
         length = U32.unpack_from(data, offset)[0] if left >= _HEADER else 0
         if not _HEADER <= length <= left:
             raise NetlinkDecodeError(f"a message of {length} bytes does not fit {left}", offset)
-        route = self.message(data[offset : offset + length])
-        cut, on = _CUTS[family]
-        shape: _Shape = None
+        route = self._reader.message(data[offset : offset + length])
+        spot: _Spot | None = None
         packed = b""
         if route is not None:
             prefix, packed, forwarding = route
-            shape = prefix, forwarding
-        in_place = data[offset + cut : offset + on]
+            wanted = None if self._wanted is None else self._wanted.get(prefix, ())
+            if wanted is None or packed in wanted:
+                self._found.put(prefix, packed, forwarding)
+            group = self._found.groups.setdefault(prefix, {})
+            spot = (group, prefix, forwarding, wanted)
+        cut, on = _CUTS[self._family]
         header = data[offset + cut - 4 : offset + cut]
-        if header == _DESTINATION[family] and (route is None or in_place == packed):
-            self._shapes[shape_key] = shape
-        return shape, packed
+        in_place = data[offset + cut : offset + on]
+        if header == _DESTINATION[self._family] and (route is None or in_place == packed):
+            self._spots[data[offset : offset + cut] + data[offset + on : offset + length]] = spot
+            self._cutters[length] = struct.Struct(f"={cut}s{on - cut}s{length - on}s{-length % 4}x")
+        return offset + ((length + 3) & ~3)

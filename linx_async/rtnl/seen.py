@@ -9,7 +9,7 @@ from attrs import frozen
 from .codec.wire import Names
 from .desired.forwarding import Forwarding
 from .desired.routes import RouteTable
-from .deviations import Deviations, compared, judged
+from .deviations import Deviations, compared, judged_again
 from .reading import RouteKey, RouteReader, check_destinations
 from .streams import Stream, changes
 
@@ -75,9 +75,9 @@ class SeenRoutes:
             reader = RouteReader(self.names, self.protocol)
             found = [reader.all(stream, family) for family, stream in self.streams.items()]
             deviations = compared(desired.groups, found)
-            for prefix, packed in deviations.extra:
+            for prefix, group in deviations.extra.items():
                 # Those that are as desired need no look: no desired one has host bits.
-                check_destinations(prefix, [packed])
+                check_destinations(prefix, group)
             verdict = self._verdict = _Verdict(desired, deviations)
         return verdict.deviations
 
@@ -108,7 +108,9 @@ def _advanced(before: SeenRoutes, now: SeenRoutes) -> _Verdict | None:
             return None
     if touched.keys() & verdict.deviations.twins:
         return None
-    return _Verdict(verdict.desired, _judged_again(verdict, touched))
+    return _Verdict(
+        verdict.desired, judged_again(verdict.desired.groups, verdict.deviations, touched)
+    )
 
 
 def _touch(
@@ -141,16 +143,3 @@ def _touch(
     touched.update(dict.fromkeys(gone))
     touched.update(come)
     return True
-
-
-def _judged_again(verdict: _Verdict, touched: Mapping[RouteKey, Forwarding | None]) -> Deviations:
-    before = verdict.deviations
-    missing = {key: value for key, value in before.missing.items() if key not in touched}
-    different = {key: value for key, value in before.different.items() if key not in touched}
-    extra = {key: value for key, value in before.extra.items() if key not in touched}
-    groups = verdict.desired.groups
-    for key, there in touched.items():
-        prefix, packed = key
-        wanted = groups.get(prefix, {}).get(packed)
-        judged(key, wanted, () if there is None else (there,), missing, different, extra)
-    return Deviations(missing, different, extra, before.twins)

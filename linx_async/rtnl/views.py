@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
@@ -21,7 +21,7 @@ from .desired.forwarding import Forwarding
 from .desired.protocols import KERNEL_TAGS, shown_protocol
 from .desired.routes import RouteTable, route_of
 from .observed_link import ObservedLink
-from .reading import RouteKey, RouteReader
+from .reading import RouteKey, RouteReader, Wanted
 from .seen import SeenRoutes
 from .streams import Stream
 
@@ -170,15 +170,17 @@ class Views:
         return self._routes
 
     async def foreign_routes(
-        self, wanted: Container[RouteKey], tables: Iterable[tuple[int, int]]
+        self, wanted: Wanted, tables: Collection[tuple[int, int]] | None = None
     ) -> dict[RouteKey, Forwarding]:
         """What others have at some keys.
 
         Args:
             wanted: The keys.
-            tables: The tables to look in, each with its family.
+            tables: The tables to look in, each with its family; None is all that the keys are of.
         """
         found: dict[RouteKey, Forwarding] = {}
+        if tables is None:
+            tables = {(prefix.family, prefix.table) for prefix in wanted}
         for family, table in sorted(tables):
             for key, way in await self._foreign(dump_request(family, table=table), family, wanted):
                 found.setdefault(key, way)
@@ -206,7 +208,7 @@ class Views:
         return found
 
     async def _foreign(
-        self, payload: bytes, family: int, wanted: Container[RouteKey] | None = None
+        self, payload: bytes, family: int, wanted: Wanted | None = None
     ) -> Iterator[tuple[RouteKey, Forwarding]]:
         """The routes of a dump that are not ours, several of one key too."""
         datagrams = await self._dump(payload, family)

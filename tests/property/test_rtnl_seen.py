@@ -19,6 +19,7 @@ from linx_async._kernel.netlink import Flag, NetlinkDecodeError, pack_message, s
 from linx_async.rtnl.codec import route as codec
 from linx_async.rtnl.desired import NextHop, Route
 from linx_async.rtnl.desired.forwarding import Forwarding
+from linx_async.rtnl.desired.route import Prefix
 from linx_async.rtnl.desired.routes import RouteTable
 from linx_async.rtnl.deviations import Deviations
 from linx_async.rtnl.reading import RouteKey, RouteReader
@@ -184,10 +185,12 @@ def naive(desired: Iterable[Route], streams: Mapping[int, Stream], names: Mappin
             found = codec.decode(one.payload, names)
             if found.protocol == TAG and not found.forwarding.flags & CLONED:
                 there.setdefault(key_of(found), []).append(found.forwarding)
-    missing, different, extra = {}, {}, {}
+    missing: dict[Prefix, dict[bytes, Forwarding]] = {}
+    different = {}
+    extra: dict[Prefix, dict[bytes, tuple[Forwarding, ...]]] = {}
     for key, want in wanted.items():
         if key not in there:
-            missing[key] = want
+            missing.setdefault(key[0], {})[key[1]] = want
         elif not any(same(want, each) for each in there[key]):
             different[key] = want, there[key][0]
     for key, several in there.items():
@@ -195,7 +198,7 @@ def naive(desired: Iterable[Route], streams: Mapping[int, Stream], names: Mappin
         if key in wanted:
             left.pop(next((at for at, each in enumerate(several) if same(wanted[key], each)), 0))
         if left:
-            extra[key] = tuple(left)
+            extra.setdefault(key[0], {})[key[1]] = tuple(left)
     twins = frozenset(key for key, several in there.items() if len(several) > 1)
     return Deviations(missing, different, extra, twins)
 
@@ -355,7 +358,9 @@ def test_where_each_is_as_desired_nothing_deviates(dump: Dump, data: st.DataObje
     )
     seen = SeenRoutes(streams_of(single), NAMES, TAG)
     assert seen.deviations(desired) == Deviations()
-    assert seen.deviations(RouteTable()).extra.keys() == {key_of(each) for each in desired}
+    extra = seen.deviations(RouteTable()).extra
+    keys = {(prefix, packed) for prefix, group in extra.items() for packed in group}
+    assert keys == {key_of(each) for each in desired}
 
 
 @given(dumps())
@@ -377,8 +382,11 @@ def test_of_some_keys_alone_are_read_those_keys_alone(
 ) -> None:
     stream = streams_of(dump)[family]
     wanted = {key_of(route(*place, WAYS[place[0]][0])) for place in places}
+    grouped: dict[Prefix, set[bytes]] = {}
+    for prefix, packed in wanted:
+        grouped.setdefault(prefix, set()).add(packed)
     every = RouteReader(NAMES, None).all(stream, family)
-    some = RouteReader(NAMES, None).all(stream, family, wanted)
+    some = RouteReader(NAMES, None).all(stream, family, grouped)
     assert {
         (prefix, packed): way
         for prefix, group in every.groups.items()

@@ -79,15 +79,16 @@ def draft_routes(
     draft = Draft()
     needs = _Needs(ground, obstacle)
     added: list[RtnlOp] = []
-    for key, wanted in deviations.missing.items():
-        if key in foreign:
-            _beside(draft, key, wanted, foreign[key], needs, replace=replace)
-            continue
-        blocked, requires = needs.of(wanted)
-        if blocked:
-            draft.wait(route_key(*key), blocked)
-        else:
-            added.append(AddRoute(key[0], key[1], wanted, requires))
+    for prefix, group in deviations.missing.items():
+        for packed, wanted in group.items():
+            if foreign and (key := (prefix, packed)) in foreign:
+                _beside(draft, key, wanted, foreign[key], needs, replace=replace)
+                continue
+            blocked, requires = needs.of(wanted)
+            if blocked:
+                draft.wait(route_key(prefix, packed), blocked)
+            else:
+                added.append(AddRoute(prefix, packed, wanted, requires))
     draft.steps.build_all(added)
     for key, (wanted, there) in deviations.different.items():
         blocked, requires = needs.of(wanted)
@@ -95,8 +96,10 @@ def draft_routes(
             draft.wait(route_key(*key), blocked)
         else:
             draft.steps.build(ReplaceRoute(*key, wanted, there, requires))
-    for key, those in deviations.extra.items():
-        draft.steps.last.extend(DeleteRoute(*key, each) for each in those)
+    for prefix, extra in deviations.extra.items():
+        draft.steps.last += [
+            DeleteRoute(prefix, packed, each) for packed, those in extra.items() for each in those
+        ]
     return draft
 
 
