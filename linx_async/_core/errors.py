@@ -14,6 +14,7 @@ __all__ = [
     "OpError",
     "ScopeGone",
     "SourceError",
+    "StalePlan",
     "StoreError",
     "errno_name",
 ]
@@ -50,6 +51,13 @@ class ScopeGone(SourceError):
 
 class DumpInterrupted(SourceError):
     """The kernel's tables changed while they were being read, several times over."""
+
+
+class StalePlan(SourceError):
+    """What was observed is not so any more, and the kernel refused a plan made of it.
+
+    A source raises it in `apply`, where nothing of the batch was done: the pass observes again.
+    """
 
 
 class StoreError(SourceError):

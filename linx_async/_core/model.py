@@ -176,6 +176,7 @@ class Outcome:
             is not so. The op was not done then.
         waiting: What is still to come by itself, now that the op was done; empty where nothing is.
         duration: Seconds the op took; None where only its batch was timed.
+        pending: It was not done, because others were not that it has to go along with.
     """
 
     error: OpError | None = None
@@ -184,11 +185,12 @@ class Outcome:
     conflict: str = ""
     waiting: str = ""
     duration: float | None = None
+    pending: bool = False
 
     @property
     def done(self) -> bool:
         """Whether the kernel was changed, and said so."""
-        return self.error is None and not self.unknown and not self.conflict
+        return not (self.error or self.unknown or self.conflict or self.pending)
 
 
 DONE: Final = Outcome()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from functools import partial
 from itertools import chain
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 import anyio
 from attrs import define, evolve
 
-from .errors import DesiredStateError, SourceError
+from .errors import DesiredStateError, SourceError, StalePlan
 from .groups import uninterrupted
 from .memory import MemoryStore, Record, Store
 from .model import (
@@ -29,6 +30,9 @@ from .tally import Tally
 __all__ = ["Ledger", "identity_of", "reconcile", "run_pass"]
 
 _MOST_ROUNDS = 3
+_MOST_OUTDATED = 5
+_JITTER = 0.01
+"""Seconds, at most, before the first look after one that was outdated; more before the next."""
 APPLY_LIMIT = 30.0
 """Seconds a batch may take before its outcome counts as unknown."""
 
@@ -79,18 +83,28 @@ async def run_pass(
         limit: Seconds a batch may take before its outcome counts as unknown.
 
     Raises:
+        StalePlan: What was observed was outdated before it was acted on, again and again.
         SourceError: The pass could not run.
     """
     began = anyio.current_time()
     applied: list[OpT] = []
     stale: frozenset[str] = frozenset()
     timings: dict[str, float] = {}
-    rounds = 0
+    rounds = outdated = 0
     while True:
+        tally = Tally[OpT]()
         try:
             observed = await source.observe(desired, ledger.ownership)
             plan = source.diff(desired, observed, ledger.ownership)
-            tally = await _apply_plan(source, plan, ledger, limit)
+            await _apply_plan(source, plan, ledger, limit, tally)
+        except StalePlan:
+            outdated += 1
+            if outdated > _MOST_OUTDATED:
+                raise
+            applied += tally.applied
+            # Whoever writes at the same time shall not meet us again.
+            await anyio.sleep(random.uniform(0, _JITTER * outdated))  # noqa: S311 - no secret
+            continue
         except OSError as error:
             raise SourceError(f"{source.name}: {error}") from error
         applied += tally.applied
@@ -127,9 +141,13 @@ def _is_unsettled(source: Source[Any, Any, OpT], tally: Tally[OpT]) -> bool:
 
 
 async def _apply_plan(
-    source: Source[Any, Any, OpT], plan: Plan[OpT], ledger: Ledger, limit: float
-) -> Tally[OpT]:
-    tally = Tally[OpT](failed=[Failure[OpT](None, error) for error in plan.failed])
+    source: Source[Any, Any, OpT],
+    plan: Plan[OpT],
+    ledger: Ledger,
+    limit: float,
+    tally: Tally[OpT],
+) -> None:
+    tally.failed += [Failure[OpT](None, error) for error in plan.failed]
     if plan.stale:
         await uninterrupted(partial(ledger.put, ledger.ownership.without(plan.stale)))
     for batch in plan.batches:
@@ -137,7 +155,6 @@ async def _apply_plan(
         ready = tally.ready(batch)
         if ready:
             await uninterrupted(partial(_apply_batch, source, ready, ledger, limit, tally))
-    return tally
 
 
 async def _apply_batch(
@@ -151,7 +168,11 @@ async def _apply_batch(
     claims = [claim for op in batch if (claim := op.claim) is not None]
     # Claim before creating: from here on the record says that these may be ours.
     await ledger.put(_claimed(before, claims))
-    outcomes = await _outcomes(source, batch, limit)
+    try:
+        outcomes = await _outcomes(source, batch, limit)
+    except StalePlan:
+        await ledger.put(before)
+        raise
     for op, outcome in zip(batch, outcomes, strict=True):
         tally.count(op, outcome)
     if before or claims:

@@ -75,5 +75,9 @@ class Source(Protocol[DesiredT, ObservedT, OpT]):
         """Apply ops, and give one outcome an op, in their order; it never sees a release.
 
         It is cancelled when the time limit is over; then every op of the batch counts as unknown.
+
+        Raises:
+            StalePlan: What was observed is not so any more; nothing of the batch was done. The
+                pass observes again, a few times.
         """
         ...

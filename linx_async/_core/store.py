@@ -74,6 +74,22 @@ class FileStore:
         finally:
             record.let_go()
 
+    async def prepare(self) -> None:
+        """Make the directory where it is missing, and look whether records can be kept there.
+
+        Raises:
+            StoreError: They cannot.
+        """
+        await to_thread.run_sync(self._prepare)
+
+    def _prepare(self) -> None:
+        directory = self._directory or runtime_directory()
+        with _reported(directory):
+            _make(directory)
+            # Mode and owner do not say all: it may be mounted read-only.
+            with tempfile.TemporaryFile(dir=directory):
+                pass
+
     async def peek(self, name: str, identity: str) -> Ownership:
         """What the record of that loop says now, whoever holds it; nothing is made or locked.
 
@@ -129,8 +145,7 @@ class _FileRecord:
         self.find()
         directory = self._path.parent
         with _reported(directory):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _refuse_strangers(directory)
+            _make(directory)
             # The data file is replaced at each save, so the lock lives on a file of its own.
             self._lock = os.open(
                 self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
@@ -227,6 +242,12 @@ def _is_there(directory: Path) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def _make(directory: Path) -> None:
+    """Make the directory where it is missing; it is ours then."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _refuse_strangers(directory)
 
 
 def _refuse_strangers(directory: Path) -> None:

@@ -47,6 +47,8 @@ class Tally(Generic[OpT]):
             self.applied.append(op)
             if outcome.waiting:
                 self.waiting.append(Waiting(op.key, outcome.waiting))
+        elif outcome.pending:
+            self.pending.append(op)
         elif outcome.conflict:
             self.conflicts.append(Conflict(op.key, outcome.conflict))
         else:

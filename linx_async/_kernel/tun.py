@@ -14,6 +14,7 @@ _SETIFF: Final = 0x400454CA
 _SETPERSIST: Final = 0x400454CB
 _SETOWNER: Final = 0x400454CC
 _SETGROUP: Final = 0x400454CE
+_SETIFINDEX: Final = 0x400454DA
 _MODES: Final = {"tun": 0x0001, "tap": 0x0002}
 _MULTI_QUEUE: Final = 0x0100
 _NO_PI: Final = 0x1000
@@ -29,6 +30,7 @@ def make_tun(
     name: str,
     mode: Literal["tun", "tap"] = "tun",
     *,
+    index: int = 0,
     owner: int | None = None,
     group: int | None = None,
     packet_information: bool = False,
@@ -43,6 +45,7 @@ def make_tun(
     Args:
         name: Its name, 1 to 15 bytes.
         mode: `tun` for packets of layer 3, `tap` for frames of layer 2.
+        index: The index that it gets; 0 for the kernel's choice.
         owner: The uid that may attach to it; None for whoever has CAP_NET_ADMIN.
         group: The gid that may attach to it.
         packet_information: Whether four bytes come before each packet (without IFF_NO_PI).
@@ -50,8 +53,9 @@ def make_tun(
         multi_queue: Whether it has several queues (IFF_MULTI_QUEUE).
 
     Raises:
-        OSError: The kernel refused: EBUSY where the name is taken, EPERM without CAP_NET_ADMIN,
-            ENOENT or ENODEV where the kernel has no tun, EINVAL for a name that is none.
+        OSError: The kernel refused: EBUSY where the name or the index is taken, EPERM without
+            CAP_NET_ADMIN, ENOENT or ENODEV where the kernel has no tun, EINVAL for a name that is
+            none.
         ValueError: The name does not fit, or is a pattern that the kernel would fill in.
     """
     encoded = name.encode()
@@ -64,6 +68,8 @@ def make_tun(
     flags |= _MULTI_QUEUE if multi_queue else 0
     fd = os.open(_DEVICE, os.O_RDWR | os.O_CLOEXEC)
     try:
+        if index:
+            fcntl.ioctl(fd, _SETIFINDEX, struct.pack("=i", index))  # before there is any
         fcntl.ioctl(fd, _SETIFF, _IFREQ.pack(encoded, flags))
         if owner is not None:
             fcntl.ioctl(fd, _SETOWNER, owner)

@@ -132,7 +132,9 @@ class Runner:
         Raises:
             LoopFailed: A loop crashed again and again.
             ConfigError: Two tables are one and the same scope.
+            StoreError: No record can be kept in the state directory.
         """
+        await self.store.prepare()
         keeping = await what_to_keep(self.config, self.store)
         telling = _Telling(self.as_json)
         loops = [self._loop(part, telling) for part in keeping.parts]

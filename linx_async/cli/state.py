@@ -53,6 +53,17 @@ class HostStore:
                 await marked.save(await marked.load())
                 yield marked
 
+    async def prepare(self) -> None:
+        """Look whether records can be kept at all.
+
+        Raises:
+            StoreError: They cannot.
+        """
+        try:
+            await self._files.prepare()
+        except StoreError as error:
+            raise StoreError(f"the state directory {error}") from error
+
     async def peek(self, name: str, identity: str) -> Ownership:
         """What the record of a part says, whoever holds it.
 

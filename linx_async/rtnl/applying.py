@@ -45,6 +45,7 @@ Steps: TypeAlias = list[list[Request]]
 
 CREATE: Final = int(Flag.CREATE | Flag.EXCL)
 """Flags of what makes an object, and never takes one over."""
+_BESIDE: Final = int(Flag.CREATE)
 _PUT: Final = int(Flag.CREATE | Flag.REPLACE)
 _REPLACE: Final = int(Flag.REPLACE)
 _APPEND: Final = int(Flag.CREATE | Flag.APPEND)
@@ -90,6 +91,10 @@ class Encoder:
                 return self._link(op, namespaces or {})
             case AddAddress() | ReplaceAddress() | DeleteAddress():
                 return self._address(op)
+            case ReplaceNexthop(in_place=False):
+                old = nexthop.encode_delete(op.observed, self.indices)
+                new = nexthop.encode(op.nexthop, self.indices, self.protocol)
+                return [[(Type.DELNEXTHOP, 0, old)], [(Type.NEWNEXTHOP, CREATE, new)]]
             case _:
                 return [[self._other(op)]]
 
@@ -146,7 +151,7 @@ class Encoder:
         self, op: AddLink | SetLink | MoveLink | DeleteLink, namespaces: Mapping[str, int]
     ) -> Steps:
         match op:
-            case AddLink(link=new):
+            case AddLink(link=new, index=index):
                 kind = str(new.kind)
                 data = encode_parameters(kind, new.parameters) if new.parameters else b""
                 peer = (
@@ -154,7 +159,7 @@ class Encoder:
                 )
                 # An MTU that is set later is kept: a bridge takes that of its ports otherwise.
                 bare = evolve(new, mtu=None)
-                payload = link.encode_create(bare, self.indices, data, peer_netns=peer)
+                payload = link.encode_create(bare, self.indices, data, index=index, peer_netns=peer)
                 return [[(Type.NEWLINK, CREATE, payload)]]
             case SetLink():
                 return self._set_link(op)
@@ -187,8 +192,9 @@ class Encoder:
             requests.append((Type.NEWLINK, 0, link.encode_set(index, **changes)))
         if altnames:
             requests.append((Type.NEWLINKPROP, CREATE, link.encode_altnames(index, altnames)))
-        if up:
-            requests.append((Type.NEWLINK, 0, link.encode_set(index, up=True)))
+        if up or (up is False and master):
+            # Down once more: a bond sets up what it takes.
+            requests.append((Type.NEWLINK, 0, link.encode_set(index, up=up)))
         return [[request] for request in requests]
 
     def _address(self, op: AddAddress | ReplaceAddress | DeleteAddress) -> Steps:
@@ -206,7 +212,8 @@ class Encoder:
         indices, tag = self.indices, self.protocol
         match op:
             case AddRule(rule=new):
-                return Type.NEWRULE, CREATE, rule.encode(new, indices, tag)
+                flags = _BESIDE if op.beside else CREATE
+                return Type.NEWRULE, flags, rule.encode(new, indices, tag)
             case DeleteRule(observed=old):
                 return Type.DELRULE, 0, rule.encode_delete(old, indices)
             case AddNeighbour(neighbour=new):

@@ -19,13 +19,14 @@ from .desired.route import Prefix
 from .deviations import agree
 from .diff.address_ops import DETECTION
 from .diff.route_ops import held_by
-from .elsewhere import descriptors
+from .elsewhere import delete_moved, descriptors
 from .observed_link import ObservedLink
 from .ops import (
     AddAddress,
     AddLink,
     AddRoute,
     DeleteLink,
+    DeleteMoved,
     DeleteRoute,
     MoveLink,
     ReplaceAddress,
@@ -84,7 +85,7 @@ class Batch:
         if await self._only_routes():
             return self._outcomes
         await self._beware()
-        await self._make_tuns()
+        await self._other_ways()
         async with descriptors(self._ops) as namespaces:
             left = self._encoded(namespaces)
             while left:
@@ -119,19 +120,23 @@ class Batch:
         await self._judge({place: each for place, each in enumerate(answers) if each is not None})
         return True
 
-    async def _make_tuns(self) -> None:
-        """Make what only an ioctl makes, of the ops that are still to be done."""
+    async def _other_ways(self) -> None:
+        """Do what this socket does not: tuns, which an ioctl makes, and other namespaces."""
         for place, op in enumerate(self._ops):
+            error = None
             if isinstance(op, AddLink) and op.link.kind == "tun":
-                error = await made_tun(self._target, op.link)
-                self._outcomes[place] = DONE if error is None else Outcome(error)
+                error = await made_tun(self._target, op.link, op.index)
+            elif isinstance(op, DeleteMoved):
+                error = await delete_moved(op)
+            if error is not None:
+                self._outcomes[place] = Outcome(error)
 
     def _encoded(self, namespaces: Mapping[str, int]) -> dict[int, Steps]:
         """The messages of the ops that are still to be done, by place."""
         steps: dict[int, Steps] = {}
         for place, op in enumerate(self._ops):
-            is_made = isinstance(op, AddLink) and op.link.kind == "tun"
-            if self._outcomes[place] is DONE and not is_made:
+            is_tun = isinstance(op, AddLink) and op.link.kind == "tun"
+            if self._outcomes[place] is DONE and not (is_tun or isinstance(op, DeleteMoved)):
                 try:
                     steps[place] = self._encoder.steps(op, namespaces)
                 except NoInterface as error:
@@ -199,16 +204,21 @@ class Batch:
                 self._outcomes[place] = Outcome(waiting=DETECTION)
 
     async def _settle(self) -> None:
-        """Learn the indices of what was made."""
+        """Learn what the kernel made of links of ours; another by the name is none."""
         links = await self._views.links()
         for place, op in enumerate(self._ops):
             if self._outcomes[place] is not DONE or not isinstance(op, AddLink | SetLink):
                 continue
             made = links.get(op.link.name)
-            if made is None:
-                continue
-            if isinstance(op, AddLink) or op.own:
+            if made is not None and _index_of(op) in {0, made.index}:
                 self._outcomes[place] = Outcome(settled=str(_record(op.link, made)))
+
+
+def _index_of(op: AddLink | SetLink) -> int | None:
+    """The index that a link of ours has, 0 for any; None where it is not ours."""
+    if isinstance(op, AddLink):
+        return op.index
+    return op.observed.index if op.own and op.observed is not None else None
 
 
 def _record(link: Link, made: ObservedLink) -> LinkRecord:

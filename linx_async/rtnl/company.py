@@ -9,10 +9,12 @@ from .ops import (
     AddRoute,
     DeleteAddress,
     DeleteLink,
+    DeleteMoved,
     DeleteNexthop,
     DeleteRoute,
     MoveLink,
     ReplaceAddress,
+    ReplaceNexthop,
     RtnlOp,
     SetLink,
 )
@@ -33,9 +35,9 @@ def takes_along(op: RtnlOp) -> bool:
     match op:
         case AddRoute() | DeleteRoute():
             return False  # First: there may be a hundred thousand.
-        case DeleteAddress() | DeleteLink() | DeleteNexthop() | MoveLink():
+        case DeleteAddress() | DeleteLink() | DeleteMoved() | DeleteNexthop() | MoveLink():
             return True
-        case ReplaceAddress():
+        case ReplaceAddress() | ReplaceNexthop():
             return not op.in_place
         case AddLink():
             return op.link.master is not None

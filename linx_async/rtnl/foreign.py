@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
-from .desired import Address, Nexthop
+from .codec.neighbour import NeighbourFlag
+from .desired import Address, Neighbour, Nexthop
 from .desired.desired import Desired
+from .desired.protocols import shown_protocol
 from .diff.address_ops import Whose, is_made_anew
+from .diff.nexthop_ops import turns
 from .views import Views
 
-__all__ = ["carried_routes", "nexthop_users"]
+__all__ = ["carried", "is_put_there", "nexthop_users"]
+
+_LASTING: Final = NeighbourFlag.EXT_LEARNED | NeighbourFlag.MANAGED
 
 
-async def carried_routes(
-    views: Views, desired: Desired, addresses: Iterable[Address], whose: Whose
+async def carried(
+    views: Views,
+    desired: Desired,
+    addresses: Iterable[Address],
+    neighbours: Iterable[Neighbour],
+    whose: Whose,
 ) -> Mapping[str, str]:
-    """Foreign routes on interfaces that may lose an IPv4 address of ours, one for each."""
+    """What others have on interfaces that may lose an IPv4 address of ours.
+
+    A route and a neighbour for each.
+    """
     wanted = {each.key: each for each in desired.addresses}
     names = {
         each.interface
@@ -24,13 +37,44 @@ async def carried_routes(
         and whose.ours(each)
         and (each.key not in wanted or is_made_anew(wanted[each.key], each))
     }
-    return await views.carried(names) if names else {}
+    if not names:
+        return {}
+    routes = await views.carried(names)
+    found: dict[str, str] = {}
+    for each in neighbours:
+        if each.interface in names and each.protocol != whose.protocol and is_put_there(each):
+            kind = "" if each.proxy else "neighbour "
+            found.setdefault(each.interface, f"{kind}{each} of {shown_protocol(each.protocol)}")
+    for name, route in routes.items():
+        found[name] = f"{route} and {found[name]}" if name in found else route
+    return found
+
+
+def is_put_there(neighbour: Neighbour) -> bool:
+    """Whether an IPv4 neighbour was put there by somebody, and goes with the last address.
+
+    What the kernel learned it learns again; and it has some of its own that need no answer
+    (arp_constructor() in net/ipv4/arp.c).
+    """
+    if neighbour.family != 4:
+        return False
+    lasting = neighbour.proxy or neighbour.state == "permanent" or neighbour.flags & _LASTING
+    return bool(lasting) or (neighbour.state == "noarp" and bool(neighbour.protocol))
 
 
 async def nexthop_users(
-    views: Views, desired: Desired, nexthops: Iterable[Nexthop], protocol: int
+    views: Views, desired: Desired, nexthops: Iterable[Nexthop], protocol: int, *, replace: bool
 ) -> Mapping[int, str]:
-    """Foreign routes by nexthops of ours that are to go, one for each."""
-    wanted = {nexthop.id for nexthop in desired.nexthops}
-    gone = {each.id for each in nexthops if each.protocol == protocol} - wanted
+    """Foreign routes by nexthops that are to go, if only to be made anew, one for each."""
+    wanted = {nexthop.id: nexthop for nexthop in desired.nexthops}
+    gone = {
+        each.id
+        for each in nexthops
+        if (each.protocol == protocol and each.id not in wanted)
+        or (
+            (each.protocol == protocol or replace)
+            and each.id in wanted
+            and turns(wanted[each.id], each)
+        )
+    }
     return await views.nexthop_users(gone) if gone else {}

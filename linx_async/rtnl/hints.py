@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from typing import Final
 
-import anyio
-from anyio import TASK_STATUS_IGNORED
-from anyio.abc import TaskGroup, TaskStatus
-
-from .._core.groups import ungrouped
-from .._core.hints import HintQueue
 from .._core.model import Hint
 from .._kernel.netlink import U32, Message, NetlinkDecodeError, attribute_map
-from .._kernel.netns import Target
-from .._kernel.socket import EventsLost, NetlinkSocket
 from .codec import address, link, neighbour, nexthop, rule
 from .codec.route import forwarding_of
 from .codec.route_abi import RTA_DST, RTA_PRIORITY, RTA_TABLE, RTMSG
 from .codec.wire import VERSIONS, Names, Type, u32
+from .desired.protocols import KERNEL_TAGS
 from .desired.route import Prefix
 from .desired.routes import route_key
-from .interest import ALL_GROUPS, Interest
+from .interest import Interest
 
-__all__ = ["RECEIVE_BUFFER", "Listener", "Subscription", "subscription"]
-
-RECEIVE_BUFFER: Final = 4 * 1024 * 1024
-"""Bytes: room for a burst of some thousand notifications."""
+__all__ = ["Listener"]
 
 _PROTOCOL: Final = 5  # the byte of rtmsg that has rtm_protocol
 _INDEX: Final = slice(4, 8)  # of ifaddrmsg and ndmsg
@@ -141,6 +129,8 @@ class Listener:
         interest = self.interest
         whose = ""
         if interest is not None and payload[_PROTOCOL] != self._protocol:
+            if gone == _GONE and self._lets_go(payload, interest):
+                return Hint("another's route went, and what was left for its sake may go")
             # It matters where it has the key of a desired one: it took its place, or leaves it, or
             # is another way of ours now (an IPv6 route of one key is dumped as one, by the first).
             if (payload[0], payload[1]) not in interest.shapes:
@@ -153,6 +143,20 @@ class Listener:
             prefix, packed, _ = forwarding_of(payload, self._names)
         key = route_key(prefix, packed)
         return Hint(f"{whose}{key} {gone}", frozenset({key}))
+
+    def _lets_go(self, payload: bytes, interest: Interest) -> bool:
+        """Whether it may be for a foreign route's sake that something of ours was left."""
+        if not (interest.bearing or interest.used):
+            return False
+        prefix, _, way = forwarding_of(payload, self._names)
+        if way.nexthop_id:
+            return way.nexthop_id in interest.used
+        names = {way.interface, *(hop.interface for hop in way.nexthops)}
+        return (
+            prefix.family == 4
+            and way.protocol not in KERNEL_TAGS
+            and not names.isdisjoint(interest.bearing)
+        )
 
     def _address(self, payload: bytes, gone: str) -> Hint | None:
         found = address.decode(payload, self._names)
@@ -219,59 +223,3 @@ def _route_key(payload: bytes) -> tuple[Prefix, bytes]:
         payload[3],
     )
     return prefix, found.get(RTA_DST, bytes(4 if version == 4 else 16))
-
-
-class Subscription:
-    """The hints of one source while somebody listens."""
-
-    def __init__(self, target: Target, tasks: TaskGroup, listener: Listener) -> None:
-        self.hints: HintQueue = HintQueue()
-        self.listener: Listener = listener
-        self._target = target
-        self._tasks = tasks
-        self._groups: frozenset[int] = frozenset()
-
-    async def follow(self, interest: Interest | None) -> None:
-        """Listen to all that it needs, from before anything is read; None is everything."""
-        self.listener.interest = interest
-        missing = (ALL_GROUPS if interest is None else interest.groups) - self._groups
-        if missing:
-            await self._tasks.start(self._listen, missing)
-            self._groups |= missing
-
-    async def _listen(
-        self, groups: frozenset[int], *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED
-    ) -> None:
-        opening = NetlinkSocket.open(
-            groups=groups, opener=self._target.call, receive_buffer=RECEIVE_BUFFER
-        )
-        async with await opening as socket:
-            task_status.started()
-            while True:
-                try:
-                    messages = await socket.receive()
-                except EventsLost as error:
-                    self.hints.put(self.listener.lost(str(error)))
-                    continue
-                for message in messages:
-                    hint = self.listener.hint(message)
-                    if hint is not None:
-                        self.hints.put(hint)
-
-
-@asynccontextmanager
-async def subscription(
-    target: Target, protocol: int, port: int
-) -> AsyncGenerator[Subscription, None]:
-    """A subscription, live until the context ends; it hears of nothing before `follow`.
-
-    Args:
-        target: The namespace.
-        protocol: Our tag.
-        port: The port id of the socket that we change things by.
-    """
-    with ungrouped():
-        async with anyio.create_task_group() as tasks:
-            made = Subscription(target, tasks, Listener(protocol, port))
-            yield made
-            tasks.cancel_scope.cancel()

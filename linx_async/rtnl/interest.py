@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Self
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from .codec.wire import FAMILIES
+from .concerns import UNCONCERNED, Concerns
 from .desired.checks import IP
 from .desired.desired import Desired
 from .desired.forwarding import Forwarding
@@ -45,6 +46,8 @@ class Interest:
         rules: Keys of the desired rules.
         neighbours: Keys of the desired neighbours.
         nexthops: Numbers of nexthops that are desired, or that something desired goes by.
+        bearing: Names of interfaces whose foreign routes hold up the end of an address of ours.
+        used: Numbers of nexthops of ours whose end foreign routes hold up.
         groups: The multicast groups that tell of all this; links always.
     """
 
@@ -57,6 +60,8 @@ class Interest:
     rules: frozenset[str] = frozenset()
     neighbours: frozenset[str] = frozenset()
     nexthops: frozenset[int] = frozenset()
+    bearing: frozenset[str] = frozenset()
+    used: frozenset[int] = frozenset()
     groups: frozenset[int] = GROUPS["link"]
 
     @classmethod
@@ -88,7 +93,30 @@ class Interest:
             frozenset(rule.key for rule in desired.rules),
             frozenset(each.key for each in desired.neighbours),
             frozenset(numbers | used),
-            _groups(desired, by_number=bool(numbers or used)),
+            groups=_groups(desired, by_number=bool(numbers or used)),
+        )
+
+    def with_concerns(self, concerns: Concerns) -> Interest:
+        """The same, and what may end conflicts."""
+        if concerns == UNCONCERNED:
+            return self
+        groups = set(self.groups)
+        for kind, matters in (
+            ("address", concerns.carriers),
+            ("route", concerns.bearing or concerns.used),
+            ("neighbour", concerns.neighbours),
+            ("nexthop", concerns.nexthops),
+        ):
+            groups |= GROUPS[kind] if matters else set()
+        return evolve(
+            self,
+            links=None if self.links is None else self.links | concerns.links,
+            carriers=None if self.carriers is None else self.carriers | concerns.carriers,
+            neighbours=self.neighbours | concerns.neighbours,
+            nexthops=self.nexthops | concerns.nexthops,
+            bearing=concerns.bearing,
+            used=concerns.used,
+            groups=frozenset(groups),
         )
 
 

@@ -17,8 +17,8 @@ from .codec import address, link, neighbour, nexthop, route, rule
 from .codec.wire import Names, Type
 from .desired import Address, Neighbour, Nexthop, Route, Rule
 from .elsewhere import pinned
-from .hints import RECEIVE_BUFFER
 from .interest import GROUPS
+from .listening import RECEIVE_BUFFER
 from .observed_link import ObservedLink
 from .source import Scope
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
+from .away import Elsewhere
 from .desired import Address, Neighbour, Nexthop, Rule
 from .desired.forwarding import Forwarding
 from .observed_link import ObservedLink
@@ -28,13 +29,14 @@ class Observed:
         routes: Our routes, as the kernel told them; `routes.table()` reads them.
         foreign_routes: What others have at keys of desired routes that are not ours, as far as it
             was looked for.
-        moved: Keys of desired links that are in the network namespace they are to be moved to.
-        out_of_reach: Keys of desired links of which that cannot be told, and why.
+        elsewhere: What is known of links in other network namespaces.
         promoting: Interfaces on which a secondary address takes the place of a deleted primary one
             (net.ipv4.conf.*.promote_secondaries).
-        carried: Foreign IPv4 routes on interfaces that may lose an address of ours, one for each.
+        carried: What others have on interfaces that may lose an IPv4 address of ours: a route and a
+            neighbour for each.
         nexthop_users: Foreign routes that go by nexthops of ours which are not desired any more,
             one for each number.
+        first_index: The lowest index for a link that is made; 0 leaves it to the kernel.
     """
 
     links: Mapping[str, ObservedLink] = field(factory=dict)
@@ -44,8 +46,8 @@ class Observed:
     rules: tuple[Rule, ...] = ()
     routes: SeenRoutes = field(factory=lambda: SeenRoutes({}, {}))
     foreign_routes: Mapping[RouteKey, Forwarding] = field(factory=dict)
-    moved: frozenset[str] = frozenset()
-    out_of_reach: Mapping[str, str] = field(factory=dict)
+    elsewhere: Elsewhere = field(factory=Elsewhere)
     promoting: frozenset[str] = frozenset()
     carried: Mapping[str, str] = field(factory=dict)
     nexthop_users: Mapping[int, str] = field(factory=dict)
+    first_index: int = field(default=0, eq=False)

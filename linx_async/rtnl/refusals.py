@@ -23,6 +23,7 @@ from .ops import (
     DeleteRule,
     ReplaceRoute,
     RtnlOp,
+    SetLink,
 )
 
 __all__ = ["conflict_in", "is_done_already", "refused"]
@@ -33,6 +34,7 @@ _GONE: Final = frozenset(
 
 _NO_WAY: Final = "no interface leads to the gateway: is one up that has an address of its network?"
 _ON_A_PARENT: Final = frozenset({"vlan", "macvlan", "macvtap", "ipvlan", "ipvtap"})
+_NO_MASTER: Final = "{} cannot have ports: it is no bridge, bond, VRF or the like"
 _ADVICE: Final[Mapping[int, str]] = {
     errno.EPERM: "it takes CAP_NET_ADMIN in the network namespace",
     errno.ENETUNREACH: _NO_WAY,
@@ -85,9 +87,25 @@ def conflict_in(op: RtnlOp, refusal: Refusal) -> str:
 def refused(op: RtnlOp, refusal: Refusal) -> OpError:
     """Why the kernel refused, with what to do about it."""
     advice = _ADVICE.get(refusal.errno, "")
-    if isinstance(op, AddLink) and refusal.errno == errno.EOPNOTSUPP:
+    if portless := _portless(op, refusal):
+        advice = portless
+    elif isinstance(op, AddLink) and refusal.errno == errno.EOPNOTSUPP:
         advice = f"this kernel has no links of the kind {op.link.kind}, or lacks their module"
     elif isinstance(op, AddLink) and refusal.errno == errno.EINVAL and op.link.parent is None:
         advice = "it needs a parent" if op.link.kind in _ON_A_PARENT else ""
     said = ": ".join(filter(None, (refusal.message, advice)))
     return OpError(op.key, refusal.errno, said, offset=refusal.offset)
+
+
+def _portless(op: RtnlOp, refusal: Refusal) -> str:
+    """What to say of a master that is none; do_set_master() in net/core/rtnetlink.c has no word."""
+    if refusal.errno != errno.EOPNOTSUPP or refusal.message:
+        return ""
+    match op:
+        case AddLink(link=new) if new.master:
+            return _NO_MASTER.format(new.master)
+        case SetLink(changes=changes) if changes.get("master"):
+            said = _NO_MASTER.format(changes["master"])
+            others = " and ".join(name for name in ("address", "parameters") if name in changes)
+            return said + (others and f", or the {others} of {op.link.name} cannot be changed")
+    return ""

@@ -27,10 +27,11 @@ from .desired.forwarding import Forwarding
 from .deviations import Deviations
 from .diff import diff
 from .diff.address_ops import Whose
-from .elsewhere import moved
-from .foreign import carried_routes, nexthop_users
-from .hints import Subscription, subscription
+from .elsewhere import look_elsewhere
+from .foreign import carried, nexthop_users
 from .interest import Interest
+from .listening import Subscription, subscription
+from .numbering import first_index
 from .observed import Observed
 from .observed_link import ObservedLink
 from .ops import RtnlOp
@@ -86,6 +87,7 @@ class Source:
         self.scope: NetworkNamespace = namespace_of(scope)
         self.protocol: int = between(protocol, "protocol", _LOWEST_TAG, 255)
         self.on_conflict: OnConflict = on_conflict
+        self._replaces = on_conflict == "replace"
         self.name: str = f"rtnl@{self.scope}"
         self.identity: str = self.name
         self._tagged = kernel_release() >= (5, 18) if address_tags is None else address_tags
@@ -185,27 +187,31 @@ class Source:
         addresses = await views.addresses()
         routes = await views.routes(wanted.routes)
         nexthops = await views.nexthops()
+        neighbours = await views.neighbours()
         whose = Whose(self.protocol, owned, self._tagged)
-        elsewhere = await moved(wanted.links, links)
         observed = Observed(
             links,
             addresses,
             nexthops,
-            await views.neighbours(),
+            neighbours,
             await views.rules(),
             routes,
             await self._foreign(routes.deviations(wanted.routes), views),
-            elsewhere.there,
-            elsewhere.out_of_reach,
+            await look_elsewhere(wanted.links, links, owned),
             await promoting(target, wanted.addresses, addresses),
-            await carried_routes(views, wanted, addresses, whose),
-            await nexthop_users(views, wanted, nexthops, self.protocol),
+            await carried(views, wanted, addresses, neighbours, whose),
+            await nexthop_users(views, wanted, nexthops, self.protocol, replace=self._replaces),
+            first_index(),
         )
-        lists = (addresses, observed.neighbours, observed.rules, nexthops, links)
+        lists = (addresses, neighbours, observed.rules, nexthops, links)
         size = routes.deviations(wanted.routes).size + sum(map(len, lists))
         if size > _PLANNED_AT_ONCE:
             # Kept for `diff`: a long plan is made in a thread, not on the event loop's.
             await to_thread.run_sync(self.diff, desired, observed, owned)
+        if self._subscription is not None:
+            conflicts = self.diff(desired, observed, owned).conflicts
+            if await self._subscription.heed(conflicts, observed):
+                return await self.observe(desired, owned)
         return observed
 
     def diff(self, desired: DesiredLike, observed: Observed, owned: Ownership, /) -> Plan[RtnlOp]:
@@ -223,7 +229,7 @@ class Source:
                 observed,
                 owned,
                 protocol=self.protocol,
-                replace=self.on_conflict == "replace",
+                replace=self._replaces,
                 tagged=self._tagged,
             )
         except NetlinkDecodeError as error:

@@ -23,21 +23,21 @@ _ARGUMENTS: Final = {
     "multi_queue": "multi_queue",
 }
 _ADVICE: Final = {
-    errno.EBUSY: "somebody else has made it since it was looked for",
+    errno.EBUSY: "somebody else has that name, or that index, since it was looked for",
     errno.ENOENT: "this kernel has no tun, or lacks its module",
     errno.ENODEV: "this kernel has no tun, or lacks its module",
     errno.EPERM: "it takes CAP_NET_ADMIN in the network namespace",
 }
 
 
-async def made_tun(target: Target, link: Link) -> OpError | None:
+async def made_tun(target: Target, link: Link, index: int) -> OpError | None:
     """Make an interface in a namespace, in a thread; gives why it could not be."""
     arguments = {
         _ARGUMENTS[name]: value for name, value in link.parameters.items() if name in _ARGUMENTS
     }
 
     def work() -> None:
-        target.call(lambda: make_tun(link.name, **cast("Any", arguments)))
+        target.call(lambda: make_tun(link.name, index=index, **cast("Any", arguments)))
 
     try:
         await to_thread.run_sync(work)

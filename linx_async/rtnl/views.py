@@ -197,10 +197,13 @@ class Views:
         return found
 
     async def carried(self, interfaces: Collection[str]) -> dict[str, str]:
-        """Foreign IPv4 routes on some interfaces, one for each; not those of the kernel's own."""
+        """Foreign IPv4 routes that go with the last address of some interfaces, one for each.
+
+        Not those of the kernel's own, nor what goes by a nexthop's number: that stays.
+        """
         found: dict[str, str] = {}
         for key, way in await self._foreign(dump_request(4), 4):
-            if way.protocol in KERNEL_TAGS:
+            if way.protocol in KERNEL_TAGS or way.nexthop_id:
                 continue
             for name in {way.interface, *(hop.interface for hop in way.nexthops)}:
                 if name is not None and name in interfaces:
@@ -250,6 +253,7 @@ def _decoded(kind: _Kind[T], stream: Stream, names: Names, before: _Read | None)
     if before is not None and before.names is names:
         known = before.by_message
     by_message: dict[bytes, Any] = {}
+    values: list[Any] = []
     for message in stream.messages():
         _, type, flags, _, _ = MESSAGE.unpack_from(message)
         if flags & _INTERRUPTED:
@@ -258,8 +262,9 @@ def _decoded(kind: _Kind[T], stream: Stream, names: Names, before: _Read | None)
         if type != kind.answer or not kind.is_ours(payload):
             continue
         value = known.get(payload)
-        by_message[payload] = kind.decode(payload, names) if value is None else value
-    return _Read(stream.data, names, by_message, tuple(by_message.values()))
+        value = by_message[payload] = kind.decode(payload, names) if value is None else value
+        values.append(value)
+    return _Read(stream.data, names, by_message, tuple(values))
 
 
 def _size(datagrams: Iterable[bytes]) -> int:

@@ -30,7 +30,7 @@ SKIPPED: Final = 77
 MOST_FAILURES: Final = 20
 
 PATIENCE = 10.0
-"""Seconds that one input may take before it is said to loop."""
+"""Seconds of processor time that one input may take before it is said to loop."""
 MEMORY: Final = 512 * 2**20
 """Bytes that the process may grow by, all in all (RLIMIT_AS)."""
 TRACED: Final = 32
@@ -51,7 +51,7 @@ class Unbounded(Exception):
 
 def main() -> int:
     options = parse()
-    signal.signal(signal.SIGALRM, too_long)
+    signal.signal(signal.SIGPROF, too_long)
     if options.replay:
         name, file = options.replay
         told = failure(TARGETS[name], Path(file).read_bytes(), traced=True)
@@ -141,11 +141,11 @@ def failure(target: Target, data: bytes, *, traced: bool) -> str:
 
 @contextmanager
 def in_time() -> Iterator[None]:
-    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+    signal.setitimer(signal.ITIMER_PROF, PATIENCE)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 @contextmanager

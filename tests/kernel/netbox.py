@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -21,7 +22,7 @@ from linx_async.rtnl import DesiredLike, Observed, RtnlOp
 from linx_async.testing.namespaces import Namespaces, can_make_links, throwaway
 from tests.kernel.sysctls import Reports
 
-__all__ = ["MAC", "Net", "has_pyroute2", "net", "other", "settles"]
+__all__ = ["MAC", "Net", "has_pyroute2", "live_rename", "net", "other", "settles"]
 
 MAC = "02:00:00:00:00:01"
 
@@ -65,6 +66,10 @@ class Net:
         text = await self.run("ip", "-j", *command.split())
         found = json.loads(text or "[]")
         return [each for each in found if each]
+
+    async def interfaces(self) -> set[str]:
+        """Their names; a new namespace may have some of its own, of tunnels (fb_tunnels)."""
+        return {each["ifname"] for each in await self.shown("link show")}
 
     async def has(self, command: str) -> bool:
         """Whether `ip` shows anything."""
@@ -130,6 +135,16 @@ def net(box: Namespaces) -> Net:
     box.write("net.ipv6.conf.default.addr_gen_mode", "1")
     found.prepare(VETH)
     return found
+
+
+@pytest.fixture
+def live_rename() -> None:
+    """Skips where the kernel renames no interface that is up (dev_change_name() before 6.2)."""
+    with throwaway("net") as box:
+        try:
+            box.run(["ip", "link", "set", "lo", "name", "probe"])
+        except subprocess.CalledProcessError:
+            pytest.skip("this kernel renames no interface that is up")
 
 
 @pytest.fixture

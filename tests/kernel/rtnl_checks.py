@@ -260,6 +260,12 @@ class _Excuses:
         self._before, self._after = before, after
         sets = [op for op in tried if isinstance(op, SetLink)]
         self._down = gone | {op.key[5:] for op in sets if op.changes.get("up") is False}
+        # One that failed may have done a part of it, which the next round does not try again.
+        self._down |= {
+            name
+            for name, new in after.links.items()
+            if name in before.links and before.links[name].up and not new.up
+        }
         moved = {op.key[5:] for op in sets if "master" in op.changes or "address" in op.changes}
         self._readdressed = {op.key[5:] for op in sets if "address" in op.changes}
         # A bridge takes the lowest address of its ports; with another one neighbours are dropped.

@@ -30,8 +30,8 @@ from linx_async.rtnl import (
     Route,
     RtnlOp,
     Rule,
+    listening,
 )
-from linx_async.rtnl import hints as rtnl_hints
 from linx_async.rtnl.codec import address as address_codec
 from linx_async.rtnl.codec.route_encode import dump_request, encode
 from linx_async.rtnl.codec.wire import Type
@@ -489,7 +489,7 @@ async def test_each_of_a_thousand_refusals_is_told(net: Net) -> None:
 @pytest.fixture
 def small_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
     """As little room for notifications as the kernel gives."""
-    monkeypatch.setattr(rtnl_hints, "RECEIVE_BUFFER", 1)
+    monkeypatch.setattr(listening, "RECEIVE_BUFFER", 1)
 
 
 SECONDARIES = "\n".join(f"address add 10.9.{n // 250}.{n % 250 + 1}/16 dev two" for n in range(500))

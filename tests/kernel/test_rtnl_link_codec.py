@@ -397,7 +397,7 @@ async def test_a_tun_is_made_and_stays(box: Namespaces, mode: Any) -> None:
     async with wire_in(box.pid) as wire:
 
         def make() -> None:
-            make_tun("tun0", mode, owner=0, vnet_header=True)
+            make_tun("tun0", mode, index=1048577, owner=0, vnet_header=True)
 
         await anyio.to_thread.run_sync(wire.target.call, make)
         told = await wire.parameters("tun0")
@@ -406,6 +406,7 @@ async def test_a_tun_is_made_and_stays(box: Namespaces, mode: Any) -> None:
         with pytest.raises(OSError, match="busy"):
             await anyio.to_thread.run_sync(wire.target.call, make)
         index = (await wire.links())["tun0"].index
+        assert index == 1048577
         await wire.sock.request(Type.DELLINK, 0, codec.encode_delete(index), key="tun0")
         assert "tun0" not in await wire.links()
 

@@ -11,12 +11,22 @@ from typing import Any
 
 import pytest
 
-from linx_async import FileStore, MemoryStore, Outcome, Ownership, Record, reconcile, rtnl
+from linx_async import (
+    Claim,
+    FileStore,
+    MemoryStore,
+    Outcome,
+    Ownership,
+    Record,
+    reconcile,
+    rtnl,
+)
 from linx_async.rtnl import AddLink, Desired, Link, RtnlOp
-from tests.kernel.netbox import MAC, Net, has_pyroute2, net, other, settles
+from linx_async.testing.namespaces import throwaway
+from tests.kernel.netbox import MAC, Net, has_pyroute2, live_rename, net, other, settles
 from tests.kernel.sysctls import named_namespace, running, until
 
-__all__ = ["net", "other"]
+__all__ = ["live_rename", "net", "other"]
 
 pytestmark = pytest.mark.anyio
 
@@ -38,6 +48,7 @@ async def link(net: Net, name: str) -> dict[str, Any]:
 # Interfaces that come and go
 
 
+@pytest.mark.usefixtures("live_rename")
 async def test_an_interface_that_gets_the_desired_name_is_used(net: Net) -> None:
     await net.ip("link add early type veth peer name later", "link set early up")
     loop = net.loop(ON_LATE)
@@ -47,6 +58,7 @@ async def test_an_interface_that_gets_the_desired_name_is_used(net: Net) -> None
         await settles(reports, lambda: net.has(ROUTE))
 
 
+@pytest.mark.usefixtures("live_rename")
 async def test_an_interface_that_is_renamed_keeps_what_is_ours_until_another_has_its_name(
     net: Net,
 ) -> None:
@@ -116,6 +128,7 @@ async def test_a_link_of_ours_that_moved_away_is_made_again(net: Net, other: Net
         await settles(reports, lambda: net.has("link show v0"))
 
 
+@pytest.mark.usefixtures("live_rename")
 async def test_a_link_of_ours_that_was_renamed_is_made_again_and_is_somebody_elses_now(
     net: Net,
 ) -> None:
@@ -243,6 +256,7 @@ async def test_a_link_declared_as_somebody_elses_is_released_and_stays(net: Net)
 
 async def test_links_are_made_upon_each_other_whatever_their_order(net: Net) -> None:
     """A port before its bridge."""
+    before = await net.interfaces()
     report = await net.converges(
         {
             "links": [
@@ -259,7 +273,7 @@ async def test_links_are_made_upon_each_other_whatever_their_order(net: Net) -> 
     assert (await link(net, "br0"))["address"] == MAC
     assert report.last_applied.keys() == {"link v0", "link br1", "link br0"}
     await net.converges({}, last_applied=report.last_applied)
-    assert {each["ifname"] for each in await net.shown("link show")} == {"lo", "one", "two"}
+    assert await net.interfaces() == before
 
 
 async def test_both_ends_of_a_veth_may_be_declared_as_such(net: Net) -> None:
@@ -285,6 +299,17 @@ async def test_an_interface_is_set_down_and_what_needs_it_waits(net: Net) -> Non
     assert [str(op) for op in report.applied] == ["set link one: up no"]
     assert "one is down" in report.waiting[0].reason
     assert report.failed == ()
+
+
+async def test_a_master_that_cannot_have_ports_is_named_as_what_is_wrong(net: Net) -> None:
+    report = await net.reconcile(
+        {"links": [Link("new", "ifb", master="two"), Link("one", master="two")]}
+    )
+    told = {failure.key: failure.error for failure in report.failed}
+    assert told.keys() == {"link new", "link one"}
+    for error in told.values():
+        assert error.errno == errno.EOPNOTSUPP
+        assert "two cannot have ports" in error.message
 
 
 async def test_a_kind_that_the_kernel_cannot_make_is_a_failed_op_that_says_so(net: Net) -> None:
@@ -368,6 +393,122 @@ async def test_a_link_is_made_and_moved_in_one_pass(net: Net, other: Net) -> Non
     assert await net.has("link show v1")
 
 
+def there(other: Net) -> Desired:
+    """A link that is made here and moved there."""
+    return Desired(links=[Link("v0", "veth", peer="v1", netns=other.path)])
+
+
+async def test_a_link_of_ours_that_was_moved_stays_ours_and_is_deleted_there(
+    net: Net, other: Net
+) -> None:
+    made = await net.converges(there(other))
+    (claim,) = made.last_applied.values()
+    assert claim.key == f"link v0 to {other.path}"
+    assert claim.settled == str((await link(other, "v0"))["ifindex"])
+    owned = Ownership.from_json(json.loads(json.dumps(made.last_applied.to_json())))
+    gone = await net.converges({}, last_applied=owned)
+    assert [str(op) for op in gone.applied] == [f"delete link v0 (veth) in {other.path}"]
+    assert gone.last_applied == Ownership()
+    assert not await other.has("link show v0")
+    assert not await net.has("link show v1")
+
+
+async def test_it_is_deleted_there_before_it_is_made_here_again(net: Net, other: Net) -> None:
+    made = await net.converges(there(other))
+    desired = {"links": [Link("v0", "veth", peer="v1")]}
+    back = await net.converges(desired, last_applied=made.last_applied)
+    assert back.last_applied.keys() == {"link v0"}
+    assert not await other.has("link show v0")
+
+
+async def test_a_foreign_link_that_was_moved_is_not_ours(net: Net, other: Net) -> None:
+    made = await net.converges({"links": [Link("one", "veth", netns=other.path)]})
+    assert made.last_applied == Ownership()
+    await net.converges({}, last_applied=made.last_applied)
+    assert await other.has("link show one")
+
+
+async def test_one_that_is_taken_over_and_moved_is(net: Net, other: Net) -> None:
+    desired = {"links": [Link("one", "veth", netns=other.path, alias="ours")]}
+    made = await net.converges(desired, on_conflict="replace")
+    await other.ip("link set one up")
+    await net.converges({}, last_applied=made.last_applied)
+    assert not await other.has("link show one")
+    assert not await net.has("link show two")
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        pytest.param(("link del v0", "link add v0 type veth peer name vx"), id="another link"),
+        pytest.param(("link set v0 name vx",), id="renamed"),
+    ],
+)
+async def test_what_is_not_surely_the_link_that_was_moved_is_left_and_let_go(
+    net: Net, other: Net, meanwhile: tuple[str, ...]
+) -> None:
+    made = await net.converges(there(other))
+    await other.ip(*meanwhile)
+    gone = await net.converges({}, last_applied=made.last_applied)
+    assert gone.applied == ()
+    assert gone.stale == made.last_applied.keys()
+    assert gone.last_applied == Ownership()
+    assert await other.has("link show vx")
+
+
+async def test_it_is_left_where_a_foreign_link_sits_on_it(net: Net, other: Net) -> None:
+    made = await net.converges(there(other))
+    await other.ip("link add link v0 name theirs type macvlan")
+    held = await net.reconcile({}, last_applied=made.last_applied)
+    (conflict,) = held.conflicts
+    assert "deleting it would delete theirs too" in conflict.reason
+    assert held.last_applied == made.last_applied
+    await other.ip("link del theirs")
+    await net.converges({}, last_applied=held.last_applied)
+    assert not await other.has("link show v0")
+
+
+async def test_it_is_let_go_once_it_is_declared_as_somebody_elses(net: Net, other: Net) -> None:
+    made = await net.converges(there(other))
+    desired = {"links": [Link("v0", netns=other.path)]}
+    released = await net.converges(desired, last_applied=made.last_applied)
+    assert released.last_applied == Ownership()
+    await net.converges({}, last_applied=made.last_applied.without(made.last_applied))
+    assert await other.has("link show v0")
+
+
+async def test_another_namespace_by_the_name_has_nothing_of_ours(net: Net, other: Net) -> None:
+    with throwaway("net") as third:
+        with named_namespace("blue", other.box.path("net")):
+            desired = {"links": [Link("v0", "veth", peer="v1", netns="blue")]}
+            made = await net.converges(desired)
+        index = (await link(other, "v0"))["ifindex"]
+        twin = Net(third)
+        await twin.ip(f"link add index {index} name v0 type veth peer name vx")
+        with named_namespace("blue", third.path("net")):
+            gone = await net.converges({}, last_applied=made.last_applied)
+        assert gone.last_applied == Ownership()
+        assert await twin.has("link show v0")
+        assert await other.has("link show v0")
+
+
+async def test_it_is_gone_with_its_namespace(net: Net) -> None:
+    with throwaway("net") as box:
+        made = await net.converges(there(Net(box)))
+    gone = await net.converges({}, last_applied=made.last_applied)
+    assert gone.stale == made.last_applied.keys()
+    assert gone.last_applied == Ownership()
+
+
+async def test_a_move_that_is_refused_leaves_the_link_ours_here(net: Net, other: Net) -> None:
+    await other.ip("link add v0 type bridge")
+    failed = await net.reconcile(there(other))
+    assert failed.last_applied.keys() == {"link v0"}
+    await net.converges({}, last_applied=failed.last_applied)
+    assert not await net.has("link show v0")
+    assert await other.has("link show v0")
+
+
 async def test_a_namespace_by_its_name(net: Net, other: Net) -> None:
     with named_namespace("blue", other.box.path("net")):
         await net.converges({"links": [Link("one", netns="blue")]})
@@ -422,7 +563,7 @@ async def test_the_claim_is_saved_before_the_link_is_made_and_dropped_after_it_w
     store = Watched(net)
     await net.reconcile(BRIDGE, store=store)
     await net.reconcile({}, store=store)
-    assert store.seen == [({"link br0"}, False), ({"link br0"}, True), (set(), False)]
+    assert store.seen == [({"link br0"}, False), (set(), False)]
 
 
 async def test_a_claim_on_a_link_that_could_not_be_made_is_given_back(net: Net) -> None:
@@ -442,19 +583,80 @@ async def test_the_claim_is_kept_when_it_is_not_known_whether_the_link_was_made(
     net: Net,
 ) -> None:
     report = await reconcile(Speechless(net.scope), BRIDGE)
-    assert report.last_applied["link br0"].settled is None
+    index = (await link(net, "br0"))["ifindex"]
+    assert report.last_applied["link br0"].settled == str(index)
     assert report.failed[0].unknown
     await net.converges({}, last_applied=report.last_applied)
     assert not await net.has("link show br0")
 
 
-async def test_the_next_pass_settles_it_and_a_later_one_by_that_name_is_not_ours(
+class Absent(rtnl.Source):
+    """It ends between the claim and the create."""
+
+    async def apply(self, batch: Sequence[RtnlOp], /) -> Sequence[Outcome]:
+        return [Outcome(unknown=True)] * len(batch)
+
+
+@pytest.mark.parametrize("made", [Link("br0", "bridge"), Link("br0", "tun")], ids=str)
+async def test_a_foreign_link_of_that_name_and_kind_is_not_ours_by_a_claim_on_none(
+    net: Net, made: Link
+) -> None:
+    report = await reconcile(Absent(net.scope), {"links": [made]})
+    assert report.last_applied.keys() == {"link br0"}
+    add = "tuntap add br0 mode tun" if made.kind == "tun" else "link add br0 type bridge"
+    await net.ip(add)
+    same = await net.converges({"links": [made]}, last_applied=report.last_applied)
+    assert same.last_applied == Ownership()
+    await net.converges({}, last_applied=report.last_applied)
+    assert await net.has("link show br0")
+
+
+async def test_a_claim_that_does_not_say_which_link_it_is_on_deletes_none(net: Net) -> None:
+    await net.ip("link add br0 type bridge")
+    unsure = Ownership().with_claims([Claim("link br0", "bridge")])
+    await net.converges(BRIDGE, last_applied=unsure)
+    report = await net.reconcile({}, last_applied=unsure)
+    (conflict,) = report.conflicts
+    assert "whether it is ours is not known" in conflict.reason
+    assert report.last_applied == unsure
+    assert await net.has("link show br0")
+    await net.ip("link del br0")
+    assert (await net.converges({}, last_applied=unsure)).last_applied == Ownership()
+
+
+async def test_such_a_link_is_ours_again_once_it_is_taken_over(net: Net) -> None:
+    await net.ip("link add br0 type bridge")
+    unsure = Ownership().with_claims([Claim("link br0", "bridge")])
+    taken = await net.converges(BRIDGE, last_applied=unsure, on_conflict="replace")
+    await net.converges({}, last_applied=taken.last_applied)
+    assert not await net.has("link show br0")
+
+
+async def test_links_that_we_make_leave_the_kernel_to_count_as_before(net: Net) -> None:
+    before = (await link(net, "one"))["ifindex"]
+    ours = [("br0", "bridge"), Link("v0", "veth", peer="v1"), ("i0", "ifb"), ("t0", "tun")]
+    report = await net.converges({"links": ours})
+    assert {int(str(claim.settled)) >> 20 for claim in report.last_applied.values()} <= {
+        *range(1, 17)
+    }
+    await net.ip("link add br1 type bridge")
+    assert (await link(net, "br1"))["ifindex"] < before + 10
+
+
+async def test_an_index_that_is_taken_meanwhile_is_another_one_with_the_next_pass(
     net: Net,
 ) -> None:
-    report = await reconcile(Speechless(net.scope), BRIDGE)
-    again = await net.converges(BRIDGE, last_applied=report.last_applied)
-    index = (await link(net, "br0"))["ifindex"]
-    assert again.last_applied["link br0"].settled == str(index)
-    await net.ip("link del br0", "link add br0 type bridge")
-    await net.converges({}, last_applied=again.last_applied)
-    assert await net.has("link show br0")
+    class Overtaken(rtnl.Source):
+        """Somebody else takes the index that it was about to take."""
+
+        async def observe(self, desired: rtnl.DesiredLike, owned: Ownership, /) -> rtnl.Observed:
+            found = await super().observe(desired, owned)
+            await net.ip(f"link add index {found.first_index} name br1 type bridge")
+            return found
+
+    report = await reconcile(Overtaken(net.scope), BRIDGE)
+    assert not report.converged
+    assert report.last_applied == Ownership()
+    await net.converges(BRIDGE)
+    await net.converges({})
+    assert await net.has("link show br1")

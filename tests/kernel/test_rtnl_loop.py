@@ -313,3 +313,78 @@ async def test_nor_do_subscriptions(net: Net) -> None:
     for _ in range(200):
         await open_and_close()
     assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+ELSEWHERE = {"addresses": [("one", "10.6.0.1", 24)]}
+OUR_NEXTHOP: dict[str, Any] = {"nexthops": [(5, "10.0.0.9", "one")]}
+OUR_ADDRESS: dict[str, Any] = {"addresses": [("two", "10.5.0.1", 24)]}
+OUR_LINK: dict[str, Any] = {"links": [{"name": "low", "kind": "ifb"}]}
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "end"),
+    [
+        pytest.param(
+            OUR_ADDRESS,
+            ["address add 10.5.0.2/24 dev two"],
+            ["address del 10.5.0.2/24 dev two"],
+            id="a secondary address",
+        ),
+        pytest.param(
+            OUR_ADDRESS,
+            ["route add 203.0.113.0/24 via 10.5.0.9 proto static"],
+            ["route del 203.0.113.0/24"],
+            id="a route by the last address",
+        ),
+        pytest.param(
+            OUR_ADDRESS,
+            [f"neighbour add 10.5.0.9 lladdr {MAC} dev two nud permanent"],
+            ["neighbour del 10.5.0.9 dev two"],
+            id="a neighbour by the last address",
+        ),
+        pytest.param(
+            OUR_ADDRESS,
+            ["route add 203.0.113.0/24 via 10.5.0.9 proto static"],
+            ["link set two down"],
+            id="a route that went without a word",
+        ),
+        pytest.param(
+            OUR_NEXTHOP,
+            ["route add 203.0.113.0/24 nhid 5 proto static"],
+            ["route del 203.0.113.0/24"],
+            id="a route by a nexthop",
+        ),
+        pytest.param(
+            OUR_NEXTHOP,
+            ["nexthop add id 6 group 5 proto static"],
+            ["nexthop del id 6"],
+            id="a group",
+        ),
+        pytest.param(
+            OUR_LINK,
+            ["link add link low name high type macvlan"],
+            ["link del high"],
+            id="a macvlan",
+        ),
+    ],
+)
+@pytest.mark.parametrize("desired", [{}, ELSEWHERE], ids=["nothing else", "something else"])
+async def test_what_was_left_for_the_sake_of_others_goes_when_that_goes(
+    net: Net,
+    desired: dict[str, Any],
+    ours: dict[str, Any],
+    theirs: list[str],
+    end: list[str],
+) -> None:
+    made = await net.reconcile(ours)
+    await net.ip(*theirs)
+    loop = net.loop(desired, last_applied=made.last_applied)
+    async with running(loop) as reports:
+        assert loop.last_report is not None
+        assert len(loop.last_report.conflicts) == 1
+        await net.ip(*end)
+        await until(reports, lambda report: report.converged)
+    shown = await net.observed()
+    assert "10.5.0.1" not in {str(each.address) for each in shown.addresses}
+    assert shown.nexthops == ()
+    assert "low" not in shown.links

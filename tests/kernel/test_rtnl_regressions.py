@@ -90,3 +90,15 @@ async def test_a_group_waits_for_a_member_that_is_not_declared_any_more(
     report = await rtnl.reconcile(desired, scope=box.pid, last_applied=made.last_applied)
     assert [each.key for each in report.waiting] == [group.key]
     assert (await place.world()).nexthops == ()
+
+
+@pytest.mark.parametrize("change", [Link("va", up=False), Link("va", "ifb", up=True)], ids=str)
+async def test_a_foreign_nexthop_stays_where_the_member_of_what_replaces_it_goes(
+    box: Namespaces, place: Place, change: Link
+) -> None:
+    assert await place.put(Nexthop(3, interface="va"), 4)
+    assert await place.put(Nexthop(12, blackhole=True), 4)
+    desired = Desired(links=[change], nexthops=[Nexthop(12, group=[3])])
+    report = await rtnl.reconcile(desired, scope=box.pid, on_conflict="replace")
+    assert [each.reason for each in report.waiting] == ["the nexthop 3 is not there"]
+    assert [(each.id, each.protocol) for each in (await place.world()).nexthops] == [(12, 4)]

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import anyio
 import pytest
 
 from linx_async import Ownership, rtnl
-from linx_async.rtnl import Desired, Link, Nexthop
-from linx_async.rtnl.elsewhere import moved
-from tests.kernel.netbox import Net, net, other
+from linx_async._kernel.netlink import Flag
+from linx_async.rtnl import Address, Desired, Link, Nexthop, Rule
+from linx_async.rtnl.codec import rule as rule_codec
+from linx_async.rtnl.codec.wire import Type
+from linx_async.rtnl.elsewhere import look_elsewhere
+from tests.kernel.netbox import MAC, Net, net, other
 
 __all__ = ["net", "other"]
 
@@ -119,7 +123,7 @@ async def test_a_route_with_more_ways_than_a_message_has_room_for_fails_alone(ne
 
 
 async def look(other: Net) -> None:
-    await moved([Link("new", "bridge", netns=other.path)], {})
+    await look_elsewhere([Link("new", "bridge", netns=other.path)], {}, Ownership())
 
 
 async def listen(other: Net) -> None:
@@ -277,6 +281,73 @@ async def test_the_last_address_of_an_interface_stays_as_long_as_it_bears_a_fore
     await net.converges({})
 
 
+@pytest.mark.parametrize(
+    ("add", "said"),
+    [
+        (
+            f"10.0.0.9 lladdr {MAC} dev one nud permanent",
+            f"neighbour 10.0.0.9 lladdr {MAC} on one permanent of protocol 0",
+        ),
+        (
+            f"10.0.0.9 lladdr {MAC} dev one nud noarp proto 4",
+            f"neighbour 10.0.0.9 lladdr {MAC} on one noarp of protocol 4 (static)",
+        ),
+        (
+            f"10.0.0.9 lladdr {MAC} dev one nud stale extern_learn proto 186",
+            f"neighbour 10.0.0.9 lladdr {MAC} on one stale of protocol 186 (bgp)",
+        ),
+        ("proxy 10.0.0.9 dev one", "proxy 10.0.0.9 on one of protocol 0"),
+    ],
+)
+async def test_so_it_does_as_long_as_it_bears_a_foreign_neighbour(
+    net: Net, add: str, said: str
+) -> None:
+    await net.ip("address del 10.0.0.1/24 dev one")
+    await net.converges(Desired(addresses=[("one", "10.5.0.1/24")]))
+    await net.ip(f"neigh add {add}")
+    (conflict,) = (await net.reconcile({})).conflicts
+    assert f"would delete {said}, which is not ours" in conflict.reason
+    await net.ip("route add 192.0.2.0/24 dev one proto 4")
+    (conflict,) = (await net.reconcile({})).conflicts
+    route = "192.0.2.0/24 dev one of protocol 4 (static)"
+    assert f"would delete {route} and {said}, which is not ours" in conflict.reason
+    # Another one comes first, and bears both.
+    await net.converges(Desired(addresses=[("one", "10.6.0.1/24")]))
+    shown = "neigh show proxy" if add.startswith("proxy") else "neigh show nud all 10.0.0.9"
+    assert await net.has(f"{shown} dev one")
+    await net.ip(f"neigh del {add}", "route del 192.0.2.0/24")
+    await net.converges({})
+
+
+async def test_what_outlasts_it_holds_nothing_back(net: Net) -> None:
+    """What was learned, what others have for IPv6, and routes by a nexthop's number."""
+    await net.ip("address del 10.0.0.1/24 dev one")
+    await net.converges(Desired(addresses=[("one", "10.5.0.1/24")]))
+    await net.ip(
+        f"neigh add 10.5.0.9 lladdr {MAC} dev one nud stale",
+        f"neigh add fd00::9 lladdr {MAC} dev one nud permanent",
+        "nexthop add id 5 via 10.5.0.2 dev one",
+        "route add 192.0.2.0/24 nhid 5 proto 4",
+    )
+    await net.converges({})
+    assert not await net.has("-4 address show dev one")
+    assert await net.has("route show 192.0.2.0/24")
+    assert await net.has("neigh show fd00::9")
+
+
+async def test_the_last_ipv6_address_takes_nothing_along(net: Net) -> None:
+    await net.converges(Desired(addresses=[Address("two", "fd07::1/64", nodad=True)]))
+    await net.ip(
+        f"neigh add fd07::9 lladdr {MAC} dev two nud permanent",
+        "neigh add proxy fd07::10 dev two",
+        "route add 2001:db8::/64 dev two",
+    )
+    await net.converges({})
+    assert not await net.has("-6 address show dev two")
+    for what in ("neigh show fd07::9", "neigh show proxy fd07::10", "-6 route show 2001:db8::/64"):
+        assert await net.has(what)
+
+
 async def test_a_plan_is_made_for_the_desired_state_that_it_is_asked_for(net: Net) -> None:
     async with rtnl.Source(net.scope) as source:
         none, one = Desired(), Desired(rules=[(100, 200)])
@@ -285,3 +356,137 @@ async def test_a_plan_is_made_for_the_desired_state_that_it_is_asked_for(net: Ne
         assert source.diff(none, observed, owned).ops == ()
         assert len(source.diff(one, observed, owned).ops) == 1
         assert source.diff(none, observed, owned).ops == ()
+
+
+TWIN = Rule(100, 200, source="10.7.0.0/16", protocol=76)
+
+
+async def add_twin(net: Net) -> None:
+    """As a program does that forgets NLM_F_EXCL."""
+    async with net.socket() as socket:
+        request = Type.NEWRULE, int(Flag.CREATE), rule_codec.encode(TWIN, {}, 76)
+        assert await socket.change([request]) == [None]
+
+
+async def test_twins_of_a_rule_go_in_one_pass(net: Net) -> None:
+    await add_twin(net)
+    await add_twin(net)
+    report = await net.converges({})
+    assert [op.key for op in report.applied] == [TWIN.key, TWIN.key]
+    assert not await net.has("rule show priority 100")
+
+
+async def test_of_desired_twins_one_is_left(net: Net) -> None:
+    await add_twin(net)
+    await add_twin(net)
+    await net.converges(Desired(rules=[Rule(100, 200, source="10.7.0.0/16")]))
+    assert len(await net.shown("rule show priority 100")) == 1
+
+
+async def rules_at(net: Net, priority: int) -> list[Rule]:
+    return [each for each in (await net.observed()).rules if each.priority == priority]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param({"source": "10.7.0.0/16"}, {}, id="more general"),
+        pytest.param({}, {"source": "10.7.0.0/16"}, id="more special"),
+        pytest.param({"tos": 0x10}, {}, id="without a tos"),
+        pytest.param({"fwmark": 1}, {}, id="without a mark"),
+        pytest.param({"fwmark": 1, "source": "10.7.0.0/16"}, {"fwmark": 1}, id="of one mark"),
+        pytest.param(
+            {"source": "10.7.0.0/16"}, {"source": "10.7.0.0/16", "invert": True}, id="turned round"
+        ),
+        pytest.param(
+            {"table": None, "action": "goto", "goto": 300},
+            {"table": None, "action": "goto", "goto": 400},
+            id="to go elsewhere",
+        ),
+        pytest.param({"suppress_prefix_length": 0}, {}, id="without a limit"),
+    ],
+)
+async def test_a_rule_becomes_another_of_its_priority_in_one_pass_and_back(
+    net: Net, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    first, second = (Rule(**{"priority": 100, "table": 200, **each}) for each in (before, after))
+    await net.converges(Desired(rules=[first]))
+    await net.converges(Desired(rules=[second]))
+    assert [each.key for each in await rules_at(net, 100)] == [second.key]
+    await net.converges(Desired(rules=[first]))
+    assert [each.key for each in await rules_at(net, 100)] == [first.key]
+    await net.converges(Desired(rules=[first, second]))
+    assert {each.key for each in await rules_at(net, 100)} == {first.key, second.key}
+    await net.converges(Desired(rules=[first]))
+    assert [each.key for each in await rules_at(net, 100)] == [first.key]
+    await net.converges(Desired(rules=[first, second]))
+    await net.converges(Desired(rules=[second]))
+    assert [each.key for each in await rules_at(net, 100)] == [second.key]
+    await net.converges({})
+    assert await rules_at(net, 100) == []
+
+
+async def test_a_general_rule_that_goes_missing_is_put_back_beside_a_special_one(net: Net) -> None:
+    general, special = Rule(100, 200), Rule(100, 200, source="10.7.0.0/16")
+    desired = Desired(rules=[general, special])
+    await net.converges(desired)
+    await net.ip("rule del priority 100 from 0/0")
+    (left,) = await rules_at(net, 100)
+    assert left.key == special.key
+    await net.converges(desired)
+
+
+async def test_a_nexthop_becomes_a_group_and_one_no_more_in_one_pass(net: Net) -> None:
+    routes = [BY_NUMBER, {"destination": "198.51.100.0/24", "nexthop_id": 5}]
+    members = [Nexthop(7, "10.0.0.7", "one"), Nexthop(8, "10.0.0.8", "one")]
+    way = Desired(nexthops=[WAY, *members], routes=routes)
+    group = Desired(nexthops=[Nexthop(5, group=[7, 8]), *members], routes=routes)
+    for desired in (way, group, way):
+        await net.converges(desired)
+        assert len(await net.shown("route show proto 76")) == 2
+    await net.converges({})
+
+
+async def test_and_so_does_an_ipv6_one(net: Net) -> None:
+    member = Nexthop(7, "fd00::7", "one")
+    route = {"destination": "2001:db8::/48", "nexthop_id": 5}
+    way = Desired(nexthops=[Nexthop(5, "fd00::9", "one"), member], routes=[route])
+    group = Desired(nexthops=[Nexthop(5, group=[7]), member], routes=[route])
+    for desired in (way, group, way):
+        await net.converges(desired)
+        assert len(await net.shown("-6 route show 2001:db8::/48")) == 1
+
+
+async def test_and_so_does_one_that_was_all_there_was_in_a_group(net: Net) -> None:
+    last = Nexthop(7, "10.0.0.7", "one")
+    by_group = {**BY_NUMBER, "nexthop_id": 6}
+    await net.converges(Desired(nexthops=[WAY, last, GROUP], routes=[by_group]))
+    turned = Desired(
+        nexthops=[Nexthop(5, group=[7]), last, Nexthop(6, group=[7])], routes=[by_group]
+    )
+    await net.converges(turned)
+    assert await net.has("route show 192.0.2.0/24")
+
+
+async def test_a_foreign_route_keeps_a_nexthop_of_ours_from_becoming_a_group(net: Net) -> None:
+    await net.converges(Desired(nexthops=[WAY]))
+    await net.ip("route add 203.0.113.0/24 nhid 5 proto static")
+    turned = Desired(nexthops=[Nexthop(5, group=[7]), Nexthop(7, "10.0.0.7", "one")])
+    report = await net.reconcile(turned)
+    (conflict,) = report.conflicts
+    assert conflict.key == "nexthop 5"
+    assert "protocol 4 (static) has 203.0.113.0/24" in conflict.reason
+    assert await net.has("route show 203.0.113.0/24")
+    await net.ip("route del 203.0.113.0/24")
+    await net.converges(turned)
+
+
+async def test_nor_is_a_foreign_nexthop_taken_over_from_under_foreign_routes(net: Net) -> None:
+    await net.ip("nexthop add id 5 via 10.0.0.9 dev one")
+    await net.ip("route add 203.0.113.0/24 nhid 5 proto static")
+    turned = Desired(nexthops=[Nexthop(5, group=[7]), Nexthop(7, "10.0.0.7", "one")])
+    report = await net.reconcile(turned, on_conflict="replace")
+    (conflict,) = report.conflicts
+    assert "protocol 4 (static) has 203.0.113.0/24" in conflict.reason
+    await net.ip("route del 203.0.113.0/24")
+    await net.converges(turned, on_conflict="replace")

@@ -304,10 +304,10 @@ class Story(RuleBasedStateMachine):
         report, world = passed.report, passed.after
         said = reported(report)
         assert report.converged == (not said), said
-        assert extra(self.desired, world, TAG) <= said, report
-        assert passed.harmed() == [], report
-        assert passed.untrue() == []
-        assert lacking(self.desired, world) <= said, report
+        assert not (more := extra(self.desired, world, TAG) - said), (more, report)
+        assert not (harmed := passed.harmed()), (harmed, report)
+        assert not (untrue := passed.untrue()), (untrue, report)
+        assert not (less := lacking(self.desired, world) - said), (less, report)
         self.check_record(world, said)
 
     def check_record(self, world: World, said: set[str]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import attrs
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from linx_async import Claim, Ownership, Plan
@@ -200,30 +200,58 @@ def test_addresses_converge_and_no_foreign_one_is_touched(
 
 rule_values = st.builds(
     Rule,
-    st.integers(1, 3),
+    st.integers(1, 2),
     st.integers(1, 2),
     source=st.sampled_from([None, "10.0.0.0/8"]),
     fwmark=st.sampled_from([None, 1]),
+    suppress_prefix_length=st.sampled_from([None, 0]),
     invert=st.booleans(),
 )
 
 
+def says(rule: Rule, *names: str) -> tuple[Any, ...]:
+    return tuple(getattr(rule, name) for name in names)
+
+
+def adds_up_to(new: Rule, there: Rule) -> bool:
+    """rule_exists(): no source is any source, and whether it is inverted is not looked at."""
+    exactly = ("priority", "table", "fwmark", "suppress_prefix_length", "protocol")
+    return says(new, *exactly) == says(there, *exactly) and new.source in {None, there.source}
+
+
+def is_found(said: Rule, there: Rule) -> bool:
+    """rule_find(): what is not said is not looked at."""
+    optional = ("source", "fwmark", "suppress_prefix_length")
+    return says(said, "priority", "table", "protocol") == says(
+        there, "priority", "table", "protocol"
+    ) and all(
+        mine in {None, other}
+        for mine, other in zip(says(said, *optional), says(there, *optional), strict=True)
+    )
+
+
 class Rules:
-    """The rules of a kernel: the same rule may be there with several tags."""
+    """The rules of a kernel: a list, in which the same one may be several times."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
-        self.there = {(each.key, each.protocol): each for each in rules}
+        self.there = sorted(rules, key=lambda each: each.priority)
 
     def apply(self, op: RtnlOp) -> None:
         match op:
-            case AddRule(rule=new):
-                assert (new.key, OURS) not in self.there, "EEXIST"
-                self.there[new.key, OURS] = tagged(new, OURS)
+            case AddRule(rule=added):
+                new = tagged(added, OURS)
+                assert op.beside or not any(adds_up_to(new, each) for each in self.there), "EEXIST"
+                self.there.append(new)
+                self.there.sort(key=lambda each: each.priority)
             case DeleteRule(observed=old):
                 assert old.protocol == OURS
-                del self.there[old.key, OURS]
+                place = next(n for n, each in enumerate(self.there) if is_found(old, each))
+                del self.there[place]
             case _:
                 raise AssertionError(op)
+
+    def of(self, tag: int) -> list[Rule]:
+        return [each for each in self.there if each.protocol == tag]
 
 
 @given(
@@ -234,19 +262,21 @@ def test_rules_converge_and_no_foreign_one_is_touched(
     desired: list[Rule], observed: list[Rule]
 ) -> None:
     kernel = Rules(observed)
-    foreign = {key: each for key, each in kernel.there.items() if each.protocol != OURS}
+    foreign = kernel.of(THEIRS)
 
     def planned() -> Plan[RtnlOp]:
-        return diff.rules(desired, list(kernel.there.values()))
+        return diff.rules(desired, list(kernel.there))
 
     plan = planned()
     assert plan == planned()
     for op in plan.ops:
         kernel.apply(op)
-    assert foreign.items() <= kernel.there.items()
+    assert kernel.of(THEIRS) == foreign
     wanted = {each.key for each in desired}
-    assert wanted <= {key for key, _ in kernel.there}
-    assert {key for key, tag in kernel.there if tag == OURS} <= wanted
+    assert wanted <= {each.key for each in kernel.there}
+    ours = [each.key for each in kernel.of(OURS)]
+    assert len(ours) == len(set(ours))
+    assert set(ours) <= wanted
     assert planned() == Plan()
 
 
@@ -322,9 +352,9 @@ ways = st.builds(
     Nexthop, numbers, st.sampled_from(["10.0.0.1", "10.0.0.2"]), interfaces
 ) | st.builds(Nexthop, numbers, blackhole=st.just(True))
 group_values = st.builds(
-    lambda number, members: Nexthop(number, group=sorted(members)),
-    st.integers(6, 8),
-    st.sets(numbers, min_size=1, max_size=3),
+    lambda number, members: Nexthop(number, group=sorted(members - {number})),
+    st.integers(4, 8),
+    st.sets(numbers, min_size=2, max_size=3),
 )
 nexthop_values = ways | group_values
 
@@ -345,7 +375,11 @@ class Nexthops:
                 assert new.key not in self.there, "EEXIST"
                 self.put(new)
             case ReplaceNexthop(nexthop=new):
-                assert new.key in self.there
+                old = self.there[new.key]
+                if op.in_place:
+                    assert bool(new.group) == bool(old.group), "EINVAL"
+                else:
+                    self.take(new.id)
                 self.put(new)
             case DeleteNexthop(observed=old):
                 gone = self.there.pop(old.key)
@@ -356,7 +390,7 @@ class Nexthops:
 
     def put(self, nexthop: Nexthop) -> None:
         for member, _ in nexthop.group:
-            assert f"nexthop {member}" in self.there, "EINVAL"
+            assert not self.there[f"nexthop {member}"].group, "EINVAL"
         self.there[nexthop.key] = tagged(nexthop, OURS)
 
     def take(self, number: int) -> None:
@@ -376,12 +410,23 @@ class Nexthops:
 def test_nexthops_converge_and_no_foreign_one_is_touched(
     desired: list[Nexthop], observed: list[Nexthop], replace: bool
 ) -> None:
+    # No group is in another.
+    assume(not _members(observed) & _groups(observed))
+    assume(not _members(desired) & (_groups(desired) | _groups(observed)))
     kernel = Nexthops(observed)
 
     def planned() -> Plan[RtnlOp]:
         return diff.nexthops(desired, list(kernel.there.values()), replace=replace)
 
     one_key_each(kernel, planned, [each.key for each in desired], replace)
+
+
+def _groups(nexthops: Iterable[Nexthop]) -> set[int]:
+    return {each.id for each in nexthops if each.group}
+
+
+def _members(nexthops: Iterable[Nexthop]) -> set[int]:
+    return {member for each in nexthops for member, _ in each.group}
 
 
 # Routes

@@ -357,6 +357,23 @@ def test_with_json_a_wrong_file_is_told_on_both_streams(tmp_path: Path) -> None:
     assert json.loads(line)["errors"] == found["errors"]
 
 
+def test_a_state_directory_that_is_refused_ends_a_run_before_it_begins(tmp_path: Path) -> None:
+    file, records = tmp_path / "host.toml", tmp_path / "records"
+    file.write_text("[sysctl]\nnet.a = 1\n")
+    records.mkdir()
+    records.chmod(0o777)
+    reason = (
+        f"the state directory {records}: others may write to it; chmod go-w, or name another one"
+    )
+    done = linx("run", "--state-dir", str(records), str(file))
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"linx: {reason}\n")
+    done = linx("run", "--json", "--state-dir", "/proc/linx", str(file))
+    assert done.returncode == 1
+    (line,) = done.stdout.splitlines()
+    assert json.loads(line)["event"] == "error"
+    assert json.loads(line)["text"].startswith("the state directory /proc/linx: ")
+
+
 def test_a_plan_of_sysctls_loads_nothing_that_it_does_not_use(tmp_path: Path) -> None:
     file = tmp_path / "host.toml"
     file.write_text("[sysctl]\nnet.ipv4.ip_forward = 1\n")

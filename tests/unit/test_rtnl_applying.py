@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import sys
 from typing import Any
 
 import pytest
@@ -277,6 +278,11 @@ def test_a_link_is_made_without_the_size_that_is_set_once_it_is_there() -> None:
     assert found[1] == bytes.fromhex(MAC.replace(":", ""))
 
 
+def test_a_link_is_made_with_its_index() -> None:
+    (((_, _, payload),),) = encoder().steps(AddLink(Link("br1", "bridge"), index=1048577))
+    assert int.from_bytes(payload[4:8], sys.byteorder) == 1048577
+
+
 def test_a_link_goes_down_first_and_up_last() -> None:
     down, changes = set_link({"up": False, "mtu": 1400, "alias": "x"})
     assert down[2] == {}
@@ -292,6 +298,11 @@ def test_a_link_is_given_to_its_master_by_index_and_taken_from_it_by_none(
 ) -> None:
     ((_, _, found),) = set_link({"master": master})
     assert found == {10: index.to_bytes(4, "little")}
+
+
+def test_a_link_that_joins_and_is_to_be_down_is_set_down_before_and_after() -> None:
+    sent = set_link({"up": False, "master": "br0"})
+    assert [found.keys() for _, _, found in sent] == [set(), {10}, set()]
 
 
 def test_a_link_with_nothing_to_set_is_not_sent_at_all() -> None:
@@ -398,6 +409,31 @@ def test_a_veth_whose_other_end_has_the_name_of_another_link_is_a_conflict_that_
             AddLink(Link("new", "wireguard")),
             Refusal(errno.EOPNOTSUPP, "Unknown device type"),
             "link new: EOPNOTSUPP .*: Unknown device type: .* no links of the kind wireguard",
+        ),
+        (
+            AddLink(Link("new", "ifb", master="eth0")),
+            Refusal(errno.EOPNOTSUPP),
+            "link new: EOPNOTSUPP .*: eth0 cannot have ports: it is no bridge, bond, VRF",
+        ),
+        (
+            SetLink(Link("eth1"), None, {"master": "eth0", "mtu": 1400}),
+            Refusal(errno.EOPNOTSUPP),
+            "link eth1: EOPNOTSUPP .*: eth0 cannot have ports: it is no bridge, bond, VRF",
+        ),
+        (
+            SetLink(Link("eth1"), None, {"master": "eth0", "address": MAC}),
+            Refusal(errno.EOPNOTSUPP),
+            "eth0 cannot have ports.*, or the address of eth1 cannot be changed",
+        ),
+        (
+            SetLink(Link("eth1"), None, {"address": MAC}),
+            Refusal(errno.EOPNOTSUPP),
+            "this kernel cannot do that",
+        ),
+        (
+            SetLink(Link("eth1"), None, {"master": "br0"}),
+            Refusal(errno.EOPNOTSUPP, "Device does not allow enslaving to a bridge"),
+            "EOPNOTSUPP .*: Device does not allow enslaving to a bridge: this kernel cannot",
         ),
         (AddLink(Link("new", "macvlan")), Refusal(errno.EINVAL), "EINVAL .*: it needs a parent"),
         (AddRule(RULE), Refusal(errno.EINVAL, "Invalid priority"), "EINVAL .*Invalid priority"),

@@ -772,3 +772,42 @@ def test_a_table_refuses_a_key_twice() -> None:
 def test_a_table_is_taken_as_it_is() -> None:
     table = RouteTable(routes_by_hand())
     assert Desired(routes=table).routes is table
+
+
+# Rings
+
+
+def ring_told(*links: Link) -> str:
+    with pytest.raises(DesiredStateError) as caught:
+        Desired(links=links)
+    return str(caught.value)
+
+
+def test_two_links_cannot_be_each_others_master() -> None:
+    assert ring_told(
+        Link("eth0"), Link("br0", "bridge", master="br1"), Link("br1", "bridge", master="br0")
+    ) == (
+        "links[1]: br0 needs br1 (links[2]), which needs br0: by their masters and parents each"
+        " would have to be there before the other"
+    )
+
+
+def test_a_ring_of_parents_and_masters_is_told_from_its_first_entry() -> None:
+    assert ring_told(
+        Link("on", "vlan", parent="c"),
+        Link("b", "vlan", parent="a"),
+        Link("c", "bridge", master="b"),
+        Link("a", "macvlan", parent="c", master="br0"),
+    ).startswith("links[1]: b needs a (links[3]), which needs c (links[2]), which needs b: ")
+
+
+def test_what_others_share_is_no_ring() -> None:
+    Desired(
+        links=[
+            Link("low", "vlan", parent="eth0", master="br0"),
+            Link("high", "vlan", parent="low", master="br0"),
+            Link("br0", "bridge", master="vrf0"),
+            Link("vrf0", "vrf"),
+            *(Link(f"v{n}", "macvlan", parent=f"v{n - 1}") for n in range(1, 3000)),
+        ]
+    )

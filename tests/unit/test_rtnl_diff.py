@@ -16,6 +16,7 @@ from linx_async.rtnl import (
     AddNexthop,
     Address,
     AddRoute,
+    AddRule,
     DeleteAddress,
     DeleteLink,
     Link,
@@ -25,7 +26,9 @@ from linx_async.rtnl import (
     Nexthop,
     Observed,
     ObservedLink,
+    Release,
     ReplaceAddress,
+    ReplaceNexthop,
     Route,
     RouteTable,
     RtnlOp,
@@ -33,6 +36,7 @@ from linx_async.rtnl import (
     SetLink,
     diff,
 )
+from linx_async.rtnl.away import Elsewhere
 from linx_async.rtnl.codec.kinds import encode_parameters
 from linx_async.rtnl.desired.checks import unchecked
 from linx_async.rtnl.diff.draft import OPS_A_BATCH
@@ -164,12 +168,36 @@ def test_a_claim_on_a_link_that_is_gone_is_stale(there: dict[str, ObservedLink])
     assert plan == Plan(stale=frozenset({"link br0"}))
 
 
-def test_a_claim_that_nobody_saw_settled_is_settled_by_the_next_pass() -> None:
+def test_a_link_is_claimed_by_the_index_that_it_is_to_have() -> None:
+    there = by_name(found("eth0", 1001))
+    desired = [Link("br0", "bridge"), Link("br1", "bridge"), Link("br2", "bridge")]
+    plan = diff.links(desired, there, first_index=1000)
+    assert [op.claim for op in plan.ops] == [
+        Claim("link br0", "bridge", settled="1000"),
+        Claim("link br1", "bridge", settled="1002"),
+        Claim("link br2", "bridge", settled="1003"),
+    ]
+
+
+def test_a_claim_that_does_not_say_which_link_it_is_on_is_a_conflict_where_one_is_to_go() -> None:
     there = by_name(found("br0", 7, "bridge"))
     record = Ownership().with_claims([Claim("link br0", "bridge")])
-    (op,) = diff.links([Link("br0", "bridge")], there, record).ops
+    assert nothing_to_do(diff.links([Link("br0", "bridge")], there, record))
+    plan = diff.links([], there, record)
+    (conflict,) = plan.conflicts
+    assert conflict.key == "link br0"
+    assert "whether it is ours is not known" in conflict.reason
+    assert plan == Plan(conflicts=(conflict,))
+    assert diff.links([], {}, record) == Plan(stale=frozenset({"link br0"}))
+
+
+def test_such_a_link_is_ours_once_it_is_taken_over_and_not_once_it_is_somebody_elses() -> None:
+    there = by_name(found("br0", 7, "bridge"))
+    record = Ownership().with_claims([Claim("link br0", "bridge")])
+    (op,) = diff.links([Link("br0", "bridge")], there, record, replace=True).ops
     assert op.claim == Claim("link br0", "bridge", settled="7")
-    assert told(diff.links([], there, record)) == ["delete link br0 (bridge)"]
+    (op,) = diff.links([Link("br0")], there, record).ops
+    assert isinstance(op, Release)
 
 
 def test_a_claim_that_cannot_be_read_owns_nothing() -> None:
@@ -237,6 +265,17 @@ def test_a_link_joins_leaves_and_changes_its_master() -> None:
     assert told(diff.links([Link("eth0", master="")], member)) == ["set link eth0: master none"]
     alone = by_name(found("eth0"), br0)
     assert nothing_to_do(diff.links([Link("eth0", master="")], alone))
+
+
+def test_a_link_that_joins_a_bond_and_is_to_be_down_is_set_down_by_the_same_op() -> None:
+    for up in (True, False):
+        there = by_name(found("eth0", up=up), found("bond0", 7, "bond"), found("br0", 8, "bridge"))
+        (op,) = diff.links([Link("eth0", master="bond0", up=False)], there).ops
+        assert isinstance(op, SetLink)
+        assert (op.changes, op.lowered) == ({"master": "bond0", "up": False}, up)
+    (op,) = diff.links([Link("eth0", master="br0", up=False)], there).ops
+    assert isinstance(op, SetLink)
+    assert op.changes == {"master": "br0"}
 
 
 def test_a_master_that_the_same_plan_makes_is_required() -> None:
@@ -358,10 +397,34 @@ def test_a_link_that_is_where_it_is_to_be_moved_is_left_alone() -> None:
     ]
 
 
-def test_the_claim_on_a_link_that_was_moved_is_dropped() -> None:
+def test_the_claim_on_a_link_that_was_moved_is_dropped_where_it_was() -> None:
     link = Link("eth0c", "dummy", netns="blue")
-    plan = diff.links([link], {}, made("dummy", found("eth0c")), moved={"link eth0c"})
+    owned = made("dummy", found("eth0c")).with_claims([Claim("link eth0c to netns blue", "dummy")])
+    plan = diff.links([link], {}, owned, moved={"link eth0c"})
     assert plan == Plan(stale=frozenset({"link eth0c"}))
+
+
+def test_a_link_of_ours_is_claimed_where_it_goes_before_it_goes() -> None:
+    link = Link("eth0c", "dummy", netns="blue")
+    elsewhere = Elsewhere(identities={"netns blue": "net:[7]"})
+    claim = Claim("link eth0c to netns blue", "dummy", settled="1000", incarnation="net:[7]")
+    plan = diff.diff({"links": [link]}, Observed(elsewhere=elsewhere, first_index=1000))
+    assert [op.claim for op in plan.ops] == [Claim("link eth0c", "dummy", settled="1000"), claim]
+    there = found("eth0c", 1000, "dummy")
+    observed = Observed(by_name(there), elsewhere=elsewhere, first_index=2000)
+    (op,) = diff.diff({"links": [link]}, observed, made("dummy", there)).ops
+    assert op.claim == claim
+    (op,) = diff.diff({"links": [link]}, observed).ops
+    assert op.claim is None
+
+
+def test_a_link_of_ours_out_of_reach_stays_ours() -> None:
+    owned = Ownership().with_claims([Claim("link eth0c to netns blue", "dummy", settled="7")])
+    elsewhere = Elsewhere(out_of_reach={"link eth0c to netns blue": "may not be opened"})
+    plan = diff.diff({}, Observed(elsewhere=elsewhere), owned)
+    (error,) = plan.failed
+    assert error.message == "may not be opened"
+    assert plan.stale == frozenset()
 
 
 def test_nothing_is_built_on_a_link_that_moves_away_or_goes() -> None:
@@ -651,6 +714,31 @@ def test_a_nexthop_goes_once_the_foreign_group_that_had_it_is_taken_over() -> No
     assert [op.key for op in plan.ops] == ["nexthop 2", "nexthop 9", "nexthop 1"]
 
 
+def test_a_nexthop_that_becomes_a_group_or_one_no_more_is_made_anew() -> None:
+    way, group = Nexthop(5, blackhole=True), Nexthop(5, group=[1])
+    member = Nexthop(1, blackhole=True, protocol=OURS)
+    for before, after in ((way, group), (group, way)):
+        there = [member, attrs.evolve(before, protocol=OURS)]
+        (op,) = diff.nexthops([Nexthop(1, blackhole=True), after], there).ops
+        assert isinstance(op, ReplaceNexthop)
+        assert not op.in_place
+
+
+def test_but_not_where_somebody_else_goes_by_it() -> None:
+    there = [Nexthop(5, blackhole=True, protocol=OURS)]
+    member = Nexthop(1, blackhole=True, protocol=THEIRS)
+    user = {5: "route 10.0.0.0/8 of protocol 3"}
+    plan = diff.nexthops([Nexthop(5, group=[1])], [*there, member], users=user)
+    reason = (
+        "the kernel makes no group of a way, nor a way of a group: it has to be deleted first, "
+        "and deleting it would change what is not ours: route 10.0.0.0/8 of protocol 3"
+    )
+    assert plan == Plan(conflicts=(Conflict("nexthop 5", reason),))
+    theirs = [*there, member, Nexthop(9, group=[5, 1], protocol=THEIRS)]
+    (conflict,) = diff.nexthops([Nexthop(5, group=[1])], theirs).conflicts
+    assert "nexthop 9 of protocol 186 (bgp)" in conflict.reason
+
+
 def test_a_nexthop_waits_for_its_interface_to_be_up_and_to_have_a_carrier() -> None:
     desired = {"nexthops": [Nexthop(1, "10.0.0.1", "eth0")]}
 
@@ -718,7 +806,7 @@ def test_an_equal_neighbour_is_as_good_as_ours() -> None:
     assert nothing_to_do(diff.neighbours([proxy], [there]))
 
 
-def test_a_link_that_is_down_keeps_proxies_and_no_neighbours() -> None:
+def test_a_link_that_is_down_takes_proxies_and_no_neighbours() -> None:
     desired = {"neighbours": [neighbour(), Neighbour("eth0", "10.0.0.7", proxy=True)]}
     plan = diff.diff(desired, Observed(links=by_name(found("eth0", up=False))))
     assert told(plan) == ["add neighbour proxy 10.0.0.7 on eth0"]
@@ -764,6 +852,38 @@ def test_general_rules_are_added_first_and_deleted_last() -> None:
         Rule(100, 42, source="10.0.0.0/8", iif="eth0", protocol=OURS),
     ]
     assert [op.key for op in diff.rules([], there).ops] == [special.key, general.key]
+
+
+def test_twins_of_ours_all_go_or_all_but_the_last() -> None:
+    there = [Rule(100, 42, protocol=OURS), Rule(100, 42, protocol=OURS)]
+    assert told(diff.rules([], there)) == ["delete rule 100: from all lookup 42"] * 2
+    assert told(diff.rules([Rule(100, 42)], there)) == ["delete rule 100: from all lookup 42"]
+
+
+def test_a_rule_is_added_beside_what_the_kernel_would_take_it_for() -> None:
+    special = Rule(100, 42, source="10.0.0.0/8")
+    plan = diff.rules([Rule(100, 42)], [attrs.evolve(special, protocol=OURS)])
+    assert told(plan) == [
+        "add rule 100: from all lookup 42",
+        "delete rule 100: from 10.0.0.0/8 lookup 42",
+    ]
+    assert [op.beside for op in plan.ops if isinstance(op, AddRule)] == [True]
+    foreign = diff.rules([Rule(100, 42)], [attrs.evolve(special, protocol=THEIRS)])
+    assert [op.beside for op in foreign.ops if isinstance(op, AddRule)] == [False]
+    turned = diff.rules([special, Rule(100, 42, source="10.0.0.0/8", invert=True)], [])
+    assert [op.beside for op in turned.ops if isinstance(op, AddRule)] == [False, True]
+
+
+def test_a_rule_that_a_delete_would_hit_first_is_put_behind() -> None:
+    """The kernel deletes the first rule that has all that the message says."""
+    special = Rule(100, 42, fwmark=1)
+    there = [attrs.evolve(special, protocol=OURS), Rule(100, 42, protocol=OURS)]
+    assert told(diff.rules([special], there)) == [
+        "add rule 100: from all fwmark 0x1/0xffffffff lookup 42",
+        "delete rule 100: from all fwmark 0x1/0xffffffff lookup 42",
+        "delete rule 100: from all lookup 42",
+    ]
+    assert told(diff.rules([special], there[::-1])) == ["delete rule 100: from all lookup 42"]
 
 
 def test_a_rule_with_a_condition_that_is_not_known_is_another_one() -> None:
@@ -932,7 +1052,7 @@ def test_a_route_requires_the_nexthop_that_it_goes_by_or_waits_for_it() -> None:
         nexthops=foreign,
         links=by_name(found("eth0")),
     )
-    assert held.waiting == (Waiting("route 10.1.0.0/16", "nexthop 7 is another's"),)
+    assert held.waiting == (Waiting("route 10.1.0.0/16", "nexthop 7 is not as declared"),)
 
 
 def test_a_route_waits_for_its_source_to_be_an_address() -> None:

@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linx_async import Hint
+from linx_async import Conflict, Hint
 from linx_async._kernel.netlink import Flag, Message, pack_text
+from linx_async.rtnl import Observed, ObservedLink
 from linx_async.rtnl.codec import address, neighbour, nexthop, route, rule
 from linx_async.rtnl.codec.wire import Type
+from linx_async.rtnl.concerns import Concerns, concerns_in
 from linx_async.rtnl.desired import Address, Neighbour, NextHop, Nexthop, Route, Rule
 from linx_async.rtnl.desired.desired import Desired
 from linx_async.rtnl.hints import Listener
@@ -350,3 +352,91 @@ def test_no_bytes_make_it_fail(kind: int, head: bytes, rest: bytes, whole: bool)
 
 def test_all_groups_are_those_of_the_kinds() -> None:
     assert {1, 3, 5, 7, 8, 9, 11, 19, 32} == ALL_GROUPS
+
+
+class TestConcerns:
+    """What others have, for whose sake something of ours was left."""
+
+    def left(self, **concerns: Any) -> Listener:
+        made = Listener(TAG, PORT)
+        made.interest = Interest.of(Desired()).with_concerns(Concerns(**concerns))
+        made.know(NAMES, made.losses)
+        return made
+
+    def test_the_groups_are_those_that_tell_of_it(self) -> None:
+        nothing = Interest.of(Desired())
+        assert nothing.with_concerns(Concerns()) is nothing
+        one, number = frozenset({"eth0"}), frozenset({7})
+        for concerns, kinds in (
+            (Concerns(links=one), {"link"}),
+            (Concerns(carriers=one), {"link", "address"}),
+            (Concerns(carriers=one, bearing=one), {"link", "address", "route"}),
+            (Concerns(neighbours=one), {"link", "neighbour"}),
+            (Concerns(nexthops=number), {"link", "nexthop"}),
+            (Concerns(nexthops=number, used=number), {"link", "nexthop", "route"}),
+        ):
+            groups = frozenset[int]().union(*(GROUPS[kind] for kind in kinds))
+            assert nothing.with_concerns(concerns).groups == groups
+
+    def test_any_link_and_any_address_stay_any(self) -> None:
+        any_of_them = Interest.of(Desired(routes=[("default", "10.0.0.1")]))
+        one = frozenset({"eth0"})
+        wider = any_of_them.with_concerns(Concerns(links=one, carriers=one))
+        assert (wider.links, wider.carriers) == (None, None)
+
+    def test_a_route_by_the_nexthop_wakes_when_it_goes(self) -> None:
+        ear = self.left(nexthops=frozenset({7}), used=frozenset({7}))
+        by_it: dict[str, Any] = {"nexthop_id": 7}
+        assert keys(ear.hint(route_message(Type.DELROUTE, "10.1.0.0/16", **by_it))) is None
+        assert ear.hint(route_message(Type.NEWROUTE, "10.1.0.0/16", **by_it)) is None
+        assert ear.hint(route_message(Type.DELROUTE, "10.1.0.0/16", nexthop_id=8)) is None
+        assert ear.hint(route_message(Type.DELROUTE, "10.1.0.0/16", None, "eth0")) is None
+
+    def test_an_ipv4_route_on_the_interface_wakes_when_it_goes(self) -> None:
+        ear = self.left(bearing=frozenset({"eth0"}))
+        ways = [NextHop("10.0.0.1", "eth1"), NextHop("10.0.0.2", "eth0")]
+        assert ear.hint(route_message(Type.DELROUTE, "10.1.0.0/16", None, "eth0"))
+        assert ear.hint(route_message(Type.DELROUTE, "10.1.0.0/16", nexthops=ways))
+        assert ear.hint(route_message(Type.DELROUTE, "10.1.0.0/16", None, "eth1")) is None
+        assert ear.hint(route_message(Type.DELROUTE, "fd01::/64", None, "eth0")) is None
+        kernels = route_message(Type.DELROUTE, "10.1.0.0/16", None, "eth0", protocol=2)
+        assert ear.hint(kernels) is None
+
+    def test_concerns_are_those_of_the_objects_in_conflict(self) -> None:
+        low, high, top, other = (
+            ObservedLink(
+                *(index, name, kind, True, 1500, "", "", 0, parent, None, "", frozenset()),
+                *(0, 1, "up", b"", ()),
+            )
+            for index, name, kind, parent in (
+                *((1, "low", "ifb", 0), (2, "high", "macvlan", 1)),
+                *((3, "top", "vlan", 2), (4, "other", "vlan", 9)),
+            )
+        )
+        observed = Observed(
+            links={each.name: each for each in (low, high, top, other)},
+            addresses=(Address("eth0", "10.0.0.2", 24), Address("eth1", "10.0.0.3", 24)),
+            nexthops=(Nexthop(5, blackhole=True), Nexthop(6, group=[5]), Nexthop(7, group=[8])),
+            neighbours=(Neighbour("eth0", "10.0.0.5", MAC), Neighbour("eth1", "10.0.0.5", MAC)),
+            carried={"eth0": "a route", "eth1": "another"},
+            nexthop_users={5: "a route", 7: "another"},
+        )
+
+        def concerns(*keys: str) -> Concerns:
+            return concerns_in([Conflict(key, "") for key in keys], observed)
+
+        eth0 = frozenset({"eth0"})
+        assert concerns() == Concerns()
+        assert concerns("address 10.0.0.2/24 on eth0") == Concerns(
+            links=eth0,
+            carriers=eth0,
+            bearing=eth0,
+            neighbours=frozenset({"neighbour 10.0.0.5 on eth0"}),
+        )
+        assert concerns("nexthop 5") == Concerns(nexthops=frozenset({5, 6}), used=frozenset({5}))
+        assert concerns("link low") == Concerns(links=frozenset({"low", "high", "top"}))
+        assert concerns("link low") | concerns("nexthop 7") == Concerns(
+            links=frozenset({"low", "high", "top"}),
+            nexthops=frozenset({7}),
+            used=frozenset({7}),
+        )

@@ -390,6 +390,24 @@ async def test_a_link_to_a_directory_is_refused(folder: Path, tmp_path: Path) ->
         await saved(FileStore(folder))
 
 
+async def test_a_directory_is_prepared_before_there_is_a_record(folder: Path) -> None:
+    await FileStore(folder).prepare()
+    await FileStore(folder).prepare()
+    assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
+    assert os.listdir(folder) == []
+
+
+async def test_a_directory_that_is_no_good_is_refused_before_there_is_a_record(
+    folder: Path,
+) -> None:
+    for place in ("/proc/linx-async", "/proc/self/net", "/dev/null/records"):
+        with pytest.raises(StoreError) as caught:
+            await FileStore(place).prepare()
+        assert str(caught.value).startswith(f"{place}: ")
+    with pytest.raises(StoreError, match="others may write to it; chmod go-w"):
+        await FileStore(made(folder, 0o770)).prepare()
+
+
 async def test_a_kernel_without_a_boot_id_is_an_error(
     store: FileStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -167,6 +167,7 @@ def encode_create(
     indices: Indices,
     data: bytes = b"",
     *,
+    index: int = 0,
     netns: int | None = None,
     peer_netns: int | None = None,
 ) -> bytes:
@@ -180,6 +181,7 @@ def encode_create(
         link: The link; its kind is not None.
         indices: The indices of what it names.
         data: The parameters of its kind, packed: `kinds.encode_parameters`.
+        index: The index that it gets; 0 for the kernel's choice.
         netns: A descriptor of the network namespace it is made in; None for the socket's.
         peer_netns: A descriptor of the network namespace of a veth's other end; None for where
             the link itself is.
@@ -202,7 +204,7 @@ def encode_create(
         members.append(pack_u32(_MASTER, master))
     members += _changes(link.mtu, link.address, link.group)
     members.append(_linkinfo(link.kind, data + _in_data(link, parent, peer_netns)))
-    return _IFINFOMSG.pack(0, 0, 0, up, up) + b"".join(members)
+    return _IFINFOMSG.pack(0, 0, index, up, up) + b"".join(members)
 
 
 def _in_data(link: Link, parent: int, peer_netns: int | None) -> bytes:

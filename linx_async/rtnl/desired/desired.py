@@ -14,6 +14,7 @@ from .entries import made_of
 from .link import Link
 from .neighbour import Neighbour
 from .nexthop import Nexthop
+from .rings import refuse_rings
 from .route import Route
 from .routes import RouteTable
 from .rule import Rule
@@ -39,7 +40,8 @@ class Desired(Checked):
         nexthops: Nexthops.
 
     Raises:
-        DesiredStateError: An entry is wrong as written, or two have one key; the message names it.
+        DesiredStateError: An entry is wrong as written, two have one key, or links need each
+            other; the message names them.
     """
 
     links: tuple[Link, ...]
@@ -59,8 +61,10 @@ class Desired(Checked):
         neighbours: Iterable[Neighbour | Mapping[str, Any] | tuple[Any, ...]] = (),
         nexthops: Iterable[Nexthop | Mapping[str, Any] | tuple[Any, ...]] = (),
     ) -> None:
+        declared = _once(_entries("links", Link, links))
+        refuse_rings(declared)
         self.__attrs_init__(
-            _once(_entries("links", Link, links)),
+            declared,
             _once(_entries("addresses", Address, addresses)),
             routes if isinstance(routes, RouteTable) else RouteTable(_routes(routes)),
             _once(_entries("rules", Rule, rules)),

@@ -13,7 +13,7 @@ from ..desired.protocols import shown_protocol
 from ..ops import AddAddress, ReplaceAddress, RtnlOp
 from .clearing import Clearing, Whose, network
 from .draft import Draft, Ground
-from .emptying import bearing_routes
+from .emptying import held_back
 
 __all__ = [
     "DETECTION",
@@ -62,8 +62,8 @@ def addresses(
         owned: Our record, where the kernel has no tag.
         replace: Whether a foreign address under a desired key is taken over.
         promoting: Interfaces that promote secondary addresses.
-        carried: Foreign IPv4 routes by the interface they are on: its last address takes them
-            along, and stays therefore.
+        carried: Foreign IPv4 routes and neighbours by the interface they are on: its last address
+            takes them along, and stays therefore.
     """
     whose = Whose(protocol, owned or Ownership(), tagged=owned is None)
     return draft_addresses(
@@ -105,7 +105,7 @@ def draft_addresses(
     if carried and (gone or anew):
         leaving = [*gone, *(found for _, found in anew)]
         coming = [each for key, each in wanted.items() if key not in there]
-        held = bearing_routes(leaving, coming, observed, carried, promoting, network)
+        held = held_back(leaving, coming, observed, carried, promoting, network)
         for key, reason in held.items():
             draft.conflict(key, reason)
         gone = [each for each in gone if each.key not in held]

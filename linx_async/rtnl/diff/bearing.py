@@ -9,7 +9,7 @@ from ..._core.ownership import Claim, Ownership
 from ..observed_link import ObservedLink
 from ..records import LinkRecord
 
-__all__ = ["bears", "claim_on"]
+__all__ = ["bears", "claim_on", "is_doubtful"]
 
 _GOES_ALONG: Final = frozenset(
     {"ipvlan", "ipvtap", "macsec", "macvlan", "macvtap", "vlan", "vxlan"}
@@ -22,11 +22,14 @@ def claim_on(found: ObservedLink, owned: Ownership) -> Claim | None:
     claim = owned.get(f"link {found.name}")
     if claim is None or claim.value != found.kind:
         return None
-    if claim.settled is None:
-        # Nobody has seen what became of it, and it may well be ours.
-        return claim
     record = LinkRecord.of(claim.settled)
     return claim if record is not None and record.index == found.index else None
+
+
+def is_doubtful(found: ObservedLink, owned: Ownership) -> bool:
+    """Whether a link may be ours, by a claim that does not say which one it is on."""
+    claim = owned.get(f"link {found.name}")
+    return claim is not None and claim.settled is None and claim.value == found.kind
 
 
 def bears(found: ObservedLink, observed: Mapping[str, ObservedLink], owned: Ownership) -> str:

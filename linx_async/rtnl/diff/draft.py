@@ -28,6 +28,7 @@ class Ground:
         going: Links that will be deleted.
         bonds: Links that are bonds, or will be.
         foreign: Links that are not what was declared by their name.
+        anew: The keys of links that are deleted and made anew.
     """
 
     links: Mapping[str, ObservedLink] | None = None
@@ -36,6 +37,7 @@ class Ground:
     going: frozenset[str] = frozenset()
     bonds: frozenset[str] = frozenset()
     foreign: frozenset[str] = frozenset()
+    anew: frozenset[str] = frozenset()
 
     def missing(self, name: str | None) -> str:
         """Why an interface cannot be used; empty where it can."""

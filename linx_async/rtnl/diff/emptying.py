@@ -1,4 +1,4 @@
-"""Which addresses cannot go, because the last one of an interface takes foreign routes along."""
+"""Which addresses cannot go, because the last one of an interface takes others along."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Set as AbstractSet
 
 from ..desired import Address
 
-__all__ = ["bearing_routes"]
+__all__ = ["held_back"]
 
 
-def bearing_routes(
+def held_back(
     leaving: Iterable[Address],
     coming: Iterable[Address],
     observed: Collection[Address],
@@ -20,14 +20,16 @@ def bearing_routes(
 ) -> dict[str, str]:
     """Why addresses cannot be deleted, by key.
 
-    With the last IPv4 address of an interface go all IPv4 routes on it (fib_disable_ip() in
-    net/ipv4/fib_frontend.c).
+    With the last IPv4 address of an interface go all IPv4 routes on it but those by a nexthop's
+    number, and all IPv4 neighbours and proxies, permanent ones too (fib_disable_ip() in
+    net/ipv4/fib_frontend.c, neigh_ifdown() in net/core/neighbour.c). The last IPv6 address takes
+    nothing along.
 
     Args:
         leaving: What is to be deleted, if only to be made anew.
         coming: What is to be added.
         observed: All addresses.
-        carried: Foreign routes on interfaces, one for each.
+        carried: Foreign routes and neighbours on interfaces.
         promoting: Interfaces that promote secondary addresses.
         network: The interface and the network of an address.
     """

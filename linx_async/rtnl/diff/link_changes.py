@@ -72,6 +72,8 @@ def changes_of(
         if link.up:
             # What a bond lets go is down (__bond_release_one() in drivers/net/bonding/bond_main.c).
             changes["up"] = True
+        elif link.up is False and master in ground.bonds:
+            changes["up"] = False  # as it would not be: a bond sets up what it takes
     if link.altnames - found.altnames:
         changes["altnames"] = link.altnames - found.altnames
     return changes

@@ -8,21 +8,26 @@ from collections.abc import Set as AbstractSet
 from ..._core.errors import OpError
 from ..._core.model import Plan
 from ..._core.ownership import Claim, Ownership
+from ..away import Elsewhere, is_away
 from ..codec.kinds import FIXED
 from ..desired import Link
 from ..observed_link import ObservedLink
 from ..ops import AddLink, DeleteLink, MoveLink, Release, RtnlOp, SetLink
-from .bearing import bears, claim_on
+from .bearing import bears, claim_on, is_doubtful
 from .draft import Draft, Ground
 from .levels import Levels, founded
 from .link_changes import another, changes_of, declared, parameters_of, unlike
+from .moving import identify, release_moved
 
 __all__ = ["draft_links", "ground_of", "links"]
 
 _PREFIX = "link "
-_NONE: Mapping[str, str] = {}
 _AFTERWARDS = frozenset({"alias", "altnames", "mtu", "up"})
 """What the kernel takes only of a link that is there (rtnl_newlink_create()); up with a master."""
+_DOUBT = (
+    "whether it is ours is not known: the record says that one was to be made, and not that it is"
+    " this one: delete it by hand, or declare it with on_conflict='replace'"
+)
 _MADE_BARE = frozenset({"tun"})
 """What is made with no more than its parameters."""
 
@@ -34,6 +39,7 @@ def links(
     *,
     replace: bool = False,
     moved: AbstractSet[str] = frozenset(),
+    first_index: int = 0,
 ) -> Plan[RtnlOp]:
     """The ops that lead from the links that are there to those that should be.
 
@@ -42,7 +48,8 @@ def links(
     a foreign link that comes by the name later is not. What is declared of a link that is not ours
     is set nevertheless, and it is never deleted; what it is (kind, parameters, parent) is a
     conflict where it is not as declared. So is the end of one of ours that a foreign vlan, macvlan
-    or the like sits on: that would go with it.
+    or the like sits on: that would go with it. A claim that does not say which link it is on owns
+    none, and where one is to be deleted by it, that is a conflict.
 
     Args:
         desired: The links that should be.
@@ -50,11 +57,22 @@ def links(
         owned: Our record.
         replace: Whether a foreign link under a desired name is taken over.
         moved: Keys of desired links that are where they are to be moved to.
+        first_index: From where on the links that are made are numbered, so that our record can say
+            which they are before they are there; 0 leaves it to the kernel.
     """
     wanted = list(desired)
     record = owned or Ownership()
     ground = ground_of(wanted, observed, record)
-    return draft_links(wanted, observed, record, ground, replace=replace, moved=moved).plan()
+    elsewhere = Elsewhere(frozenset(moved))
+    return draft_links(
+        wanted,
+        observed,
+        record,
+        ground,
+        replace=replace,
+        elsewhere=elsewhere,
+        first_index=first_index,
+    ).plan()
 
 
 def ground_of(
@@ -106,8 +124,8 @@ def draft_links(
     ground: Ground,
     *,
     replace: bool,
-    moved: AbstractSet[str],
-    out_of_reach: Mapping[str, str] = _NONE,
+    elsewhere: Elsewhere,
+    first_index: int,
 ) -> Draft:
     """The ops on links; each comes after what it sits on, and what it belongs to."""
     draft = Draft()
@@ -122,10 +140,10 @@ def draft_links(
         elif found is not None:
             claim = claim_on(found, owned)
             _judge(draft, link, found, claim, ground, levels, owned, names, replace=replace)
-        elif link.key in moved:
+        elif link.key in elsewhere.there:
             continue
-        elif link.key in out_of_reach:
-            draft.failed.append(OpError(link.key, None, out_of_reach[link.key]))
+        elif link.key in elsewhere.out_of_reach:
+            draft.failed.append(OpError(link.key, None, elsewhere.out_of_reach[link.key]))
         elif link.kind is None and name not in ground.coming:
             draft.wait(link.key, f"the interface {name} is not there")
         elif blocked := _unfounded(link, ground):
@@ -133,6 +151,8 @@ def draft_links(
         else:
             _create(draft, link, ground, levels)
     _release(draft, wanted, observed, owned)
+    release_moved(draft, wanted, owned, elsewhere)
+    identify(draft, observed, owned, elsewhere.identities, first_index)
     return draft
 
 
@@ -208,12 +228,10 @@ def _judge(
     changes = changes_of(link, found, names, ground)
     if parameters:
         changes["parameters"] = parameters
-    # A claim that was never settled would fit whatever comes by the name later.
-    unsettled = claim is not None and claim.settled is None and link.kind is not None
-    if changes or unsettled:
+    taken = replace and claim is None and link.kind is not None
+    if changes or (taken and is_doubtful(found, owned)):
         requires = ground.requires(link.master or None) - {link.key}
-        taken = replace and claim is None and link.kind is not None
-        own = taken or unsettled or (claim is not None and bool(parameters))
+        own = taken or (claim is not None and bool(parameters))
         lowered = found.up and changes.get("master") in ground.bonds
         draft.steps.build(SetLink(link, found, changes, requires, own, lowered), level)
     if link.netns is not None:
@@ -228,16 +246,18 @@ def _release(
     owned: Ownership,
 ) -> None:
     for key in owned:
-        if not key.startswith(_PREFIX):
+        if not key.startswith(_PREFIX) or is_away(key):
             continue
         name = key.removeprefix(_PREFIX)
         found = observed.get(name)
-        if found is None or claim_on(found, owned) is None:
+        doubtful = found is not None and is_doubtful(found, owned)
+        if found is None or not (doubtful or claim_on(found, owned)):
             # Gone, moved away, or another by the same name.
             draft.stale.add(key)
-        elif name not in wanted and (why := bears(found, observed, owned)):
+        elif name in wanted:
+            if wanted[name].kind is None:
+                draft.steps.build(Release(key, "declared as somebody else's"))
+        elif why := _DOUBT if doubtful else bears(found, observed, owned):
             draft.conflict(key, why)
-        elif name not in wanted:
+        else:
             draft.steps.last.append(DeleteLink(found))
-        elif wanted[name].kind is None:
-            draft.steps.build(Release(key, "declared as somebody else's"))

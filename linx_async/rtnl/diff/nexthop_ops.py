@@ -11,9 +11,11 @@ from ..desired.protocols import shown_protocol
 from ..ops import AddNexthop, DeleteNexthop, ReplaceNexthop, RtnlOp
 from .draft import Draft, Ground
 
-__all__ = ["draft_nexthops", "nexthops"]
+__all__ = ["draft_nexthops", "nexthops", "turns"]
 
 _LOWER_UP = 0x10000  # IFF_LOWER_UP, include/uapi/linux/if.h
+_IN_USE = "deleting it would change what is not ours"
+_TURNS = "the kernel makes no group of a way, nor a way of a group: it has to be deleted first"
 
 
 def nexthops(
@@ -33,7 +35,8 @@ def nexthops(
         observed: Those that are there.
         protocol: Our tag.
         replace: Whether a foreign nexthop under a desired number is taken over.
-        users: Foreign routes by the nexthop that they go by: deleting it would delete them.
+        users: Foreign routes by the nexthop that they go by: deleting it would delete them. A
+            nexthop that becomes a group, or one no more, is deleted first.
     """
     return draft_nexthops(
         desired, observed, Ground(), protocol=protocol, replace=replace, users=users or {}
@@ -64,9 +67,13 @@ def draft_nexthops(
     draft = Draft()
     there = {nexthop.id: nexthop for nexthop in observed}
     wanted = {nexthop.id: nexthop for nexthop in desired}
-    will_be = {n for n, each in there.items() if n in wanted or each.protocol != protocol}
+    will_be = {
+        n
+        for n, each in there.items()
+        if (n in wanted or each.protocol != protocol) and not _goes(each.interface, ground)
+    }
     taken: set[int] = set()
-    for number, nexthop in sorted(wanted.items(), key=lambda item: bool(item[1].group)):
+    for number, nexthop in _in_order(wanted, there):
         found = there.get(number)
         lacking = _lacking(nexthop, will_be)
         if found is not None and _same_nexthop(nexthop, found) and not lacking:
@@ -83,19 +90,23 @@ def draft_nexthops(
         elif found is None:
             draft.steps.build(AddNexthop(nexthop, requires), level)
             will_be.add(number)
-        elif found.protocol == protocol or replace:
-            draft.steps.build(ReplaceNexthop(nexthop, found, requires), level)
-            taken.add(number)
-        else:
+        elif found.protocol != protocol and not replace:
             draft.conflict(
                 nexthop.key, f"{shown_protocol(found.protocol)} has nexthop {found} there"
             )
-    theirs = {
-        member: f"nexthop {other.id} of {shown_protocol(other.protocol)}"
-        for other in there.values()
-        if other.protocol != protocol and other.id not in taken
-        for member, _ in other.group
-    }
+        elif not turns(nexthop, found):
+            draft.steps.build(ReplaceNexthop(nexthop, found, requires), level)
+            taken.add(number)
+            will_be.add(number)
+        elif user := users.get(number) or _groups_of_others(there, protocol, taken).get(number):
+            draft.conflict(nexthop.key, f"{_TURNS}, and {_IN_USE}: {user}")
+        else:
+            # A group comes after those that it was in: they would go with their last member.
+            new = ReplaceNexthop(nexthop, found, requires, in_place=False)
+            draft.steps.build(new, 2 * level)
+            taken.add(number)
+            will_be.add(number)
+    theirs = _groups_of_others(there, protocol, taken)
     gone = []
     left = {n: each for n, each in there.items() if n not in wanted and each.protocol == protocol}
     needed = left.keys() & used() if left else set()
@@ -103,7 +114,7 @@ def draft_nexthops(
     for number, nexthop in left.items():
         user = users.get(number) or theirs.get(number)
         if user is not None:
-            draft.conflict(nexthop.key, f"deleting it would change what is not ours: {user}")
+            draft.conflict(nexthop.key, f"{_IN_USE}: {user}")
         elif number in needed:
             draft.wait(nexthop.key, "it is not desired, but a desired route goes by it")
         else:
@@ -112,6 +123,39 @@ def draft_nexthops(
     gone.sort(key=lambda nexthop: not nexthop.group)
     draft.steps.last.extend(DeleteNexthop(nexthop) for nexthop in gone)
     return draft
+
+
+def _in_order(
+    wanted: Mapping[int, Nexthop], there: Mapping[int, Nexthop]
+) -> Iterable[tuple[int, Nexthop]]:
+    """The desired nexthops: ways, then groups, then ways that become groups."""
+
+    def place(item: tuple[int, Nexthop]) -> tuple[bool, bool]:
+        number, nexthop = item
+        found = there.get(number)
+        return bool(nexthop.group), found is not None and turns(nexthop, found)
+
+    return sorted(wanted.items(), key=place)
+
+
+def turns(desired: Nexthop, observed: Nexthop) -> bool:
+    """Whether one is a group and the other none: replace_nexthop() in net/ipv4/nexthop.c refuses.
+
+    It has to be deleted first, then.
+    """
+    return bool(desired.group) != bool(observed.group)
+
+
+def _groups_of_others(
+    there: Mapping[int, Nexthop], protocol: int, taken: Container[int]
+) -> Mapping[int, str]:
+    """The foreign group that each nexthop is in, but for those that are taken over."""
+    return {
+        member: f"nexthop {other.id} of {shown_protocol(other.protocol)}"
+        for other in there.values()
+        if other.protocol != protocol and other.id not in taken
+        for member, _ in other.group
+    }
 
 
 def _without_carrier(name: str | None, ground: Ground) -> str:
@@ -123,6 +167,11 @@ def _without_carrier(name: str | None, ground: Ground) -> str:
     if ground.coming or any(ground.up.values()):
         return ""
     return f"the interface {name} has no carrier"
+
+
+def _goes(name: str | None, ground: Ground) -> bool:
+    """Whether an interface takes its nexthops along: it is deleted, made anew or set down."""
+    return f"link {name}" in ground.anew or bool(ground.down(name))
 
 
 def _lacking(nexthop: Nexthop, will_be: Container[int]) -> str:

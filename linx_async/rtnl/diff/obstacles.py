@@ -31,7 +31,7 @@ class Obstacles:
     ) -> None:
         self._nexthops = _numbers(wanted.nexthops) | _numbers(observed.nexthops)
         self._stuck = {each.key: f"{each.key} waits" for each in nexthops.waiting}
-        self._stuck |= {each.key: f"{each.key} is another's" for each in nexthops.conflicts}
+        self._stuck |= {each.key: f"{each.key} is not as declared" for each in nexthops.conflicts}
         self._tentative = _tentative(observed.addresses, wanted.addresses)
         self._usable, self._unusable = _networks(wanted, observed, ground, addresses)
 

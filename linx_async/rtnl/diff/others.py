@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from operator import attrgetter
 from typing import Any
 
@@ -22,6 +22,7 @@ from ..ops import (
     RtnlOp,
 )
 from .draft import Draft, Ground
+from .rule_likeness import Messages, Shown, conditions
 
 __all__ = [
     "draft_neighbours",
@@ -57,27 +58,41 @@ def rules(desired: Iterable[Rule], observed: Iterable[Rule], *, protocol: int = 
 def draft_rules(desired: Iterable[Rule], observed: Iterable[Rule], *, protocol: int) -> Draft:
     """The ops on rules."""
     draft = Draft()
-    # The same rule may be there with several tags.
-    there = [(_said(rule), rule) for rule in observed]
-    known = {what for what, _ in there}
+    there = list(observed)
     wanted = {_said(rule): rule for rule in desired}
+    ours = [rule for rule in there if rule.protocol == protocol]
+    kept, gone = _sorted_out(ours, wanted)
+    known = kept | {_said(rule) for rule in there if rule.protocol != protocol}
     added = [rule for what, rule in wanted.items() if what not in known]
-    gone = [rule for what, rule in there if what not in wanted and rule.protocol == protocol]
-    # What a rule leaves out matches anything when the kernel compares it with another
-    # (rule_exists(), rule_find()): the general one is added first, and deleted last.
-    for rule in sorted(added, key=_conditions):
-        draft.steps.build(AddRule(rule))
-    draft.steps.last += [DeleteRule(rule) for rule in sorted(gone, key=_conditions, reverse=True)]
+    # The kernel would take a general rule for a special one that is there, but no other way round.
+    shown = Shown(ours)
+    for rule in sorted(added, key=conditions):
+        draft.steps.build(AddRule(rule, beside=shown.has(rule)))
+        shown.add(rule)
+    draft.steps.last += [DeleteRule(rule) for rule in sorted(gone, key=conditions, reverse=True)]
     return draft
 
 
-def _conditions(rule: Rule) -> int:
-    """How many conditions a rule has."""
-    said = (
-        *(rule.source, rule.destination, rule.fwmark, rule.iif, rule.oif, rule.uid_range),
-        *(rule.ip_protocol, rule.source_ports, rule.destination_ports),
-    )
-    return sum(each is not None for each in said) + bool(rule.tos)
+def _sorted_out(
+    ours: list[Rule], wanted: Container[tuple[Any, ...]]
+) -> tuple[set[tuple[Any, ...]], list[Rule]]:
+    """What stays of our rules, by what it says, and those that go.
+
+    A delete hits the first rule that has all that it says, and it is blind to what it does not say
+    (rule_find()). So of twins the last stays; and one that stands before a general one that goes
+    has to go with it, and is added again behind.
+    """
+    kept: set[tuple[Any, ...]] = set()
+    gone: list[Rule] = []
+    deletes = Messages()
+    for rule in reversed(ours):
+        what = _said(rule)
+        if what not in wanted or what in kept or deletes.find(rule):
+            gone.append(rule)
+            deletes.add(rule)
+        else:
+            kept.add(what)
+    return kept, gone[::-1]
 
 
 def neighbours(
@@ -122,7 +137,8 @@ def draft_neighbours(
             draft.failed.append(OpError(key, None, cannot))
             continue
         requires = ground.requires(entry.interface)
-        # A link that is down keeps no neighbours (neigh_ifdown()), a proxy stays.
+        # A link that goes down loses both, proxies without a word (neigh_ifdown()); but while it
+        # is down it takes a proxy, and no neighbour.
         blocked = (ground.missing if entry.proxy else ground.down)(entry.interface)
         if blocked:
             draft.wait(key, blocked)

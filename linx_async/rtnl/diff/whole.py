@@ -54,12 +54,13 @@ def diff(
         record,
         ground,
         replace=replace,
-        moved=observed.moved,
-        out_of_reach=observed.out_of_reach,
+        elsewhere=observed.elsewhere,
+        first_index=observed.first_index,
     )
     held = {each.key for each in by_link.conflicts}
     foreign = frozenset(link.name for link in wanted.links if link.key in held)
-    ground = evolve(ground, foreign=foreign)
+    anew = frozenset(op.key for op in by_link.steps.first)
+    ground = evolve(ground, foreign=foreign, anew=anew)
     by_address = draft_addresses(
         wanted.addresses,
         observed.addresses,

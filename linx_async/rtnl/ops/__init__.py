@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from ..._core.ops import Release
 from .addresses import AddAddress, DeleteAddress, ReplaceAddress
-from .base import Release
-from .links import AddLink, DeleteLink, MoveLink, SetLink
+from .links import AddLink, DeleteLink, DeleteMoved, MoveLink, SetLink
 from .others import (
     AddNeighbour,
     AddNexthop,
@@ -28,6 +28,7 @@ __all__ = [
     "AddRule",
     "DeleteAddress",
     "DeleteLink",
+    "DeleteMoved",
     "DeleteNeighbour",
     "DeleteNexthop",
     "DeleteRoute",
@@ -47,6 +48,7 @@ RtnlOp: TypeAlias = (
     | SetLink
     | MoveLink
     | DeleteLink
+    | DeleteMoved
     | Release
     | AddAddress
     | ReplaceAddress

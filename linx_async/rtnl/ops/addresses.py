@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from ..._core.ops import NOTHING, Create, Delete, Update
 from ..._core.ownership import Claim
 from ..desired import Address
-from .base import NOTHING, Create, Delete, Update
 
 __all__ = ["AddAddress", "DeleteAddress", "ReplaceAddress"]
 

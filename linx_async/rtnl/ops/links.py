@@ -7,13 +7,14 @@ from typing import Any
 
 from attrs import field, frozen
 
+from ..._core.ops import NOTHING, Create, Delete, Update
 from ..._core.ownership import Claim
+from ..._kernel.netns import NetworkNamespace
 from ..desired import Link
 from ..observed_link import ObservedLink
 from ..records import LinkRecord
-from .base import NOTHING, Create, Delete, Update
 
-__all__ = ["AddLink", "DeleteLink", "MoveLink", "SetLink"]
+__all__ = ["AddLink", "DeleteLink", "DeleteMoved", "MoveLink", "SetLink"]
 
 
 @frozen
@@ -23,10 +24,12 @@ class AddLink(Create):
     Attributes:
         link: The link.
         requires: Keys of links that must be there first.
+        index: The index that it is to have; 0 for the kernel's choice.
     """
 
     link: Link
     requires: frozenset[str] = NOTHING
+    index: int = 0
 
     @property
     def key(self) -> str:
@@ -35,8 +38,9 @@ class AddLink(Create):
 
     @property
     def claim(self) -> Claim:
-        """Ours from before it is made; its index is learned once it is there."""
-        return Claim(self.key, self.link.kind)
+        """Ours from before it is made, by the index that it is to have."""
+        settled = str(LinkRecord(self.index)) if self.index else None
+        return Claim(self.key, self.link.kind, settled=settled)
 
     def __str__(self) -> str:
         return f"add link {self.link}"
@@ -82,15 +86,33 @@ class SetLink(Update):
 
 @frozen
 class MoveLink(Update):
-    """Move a link to another network namespace (IFLA_NET_NS_FD)."""
+    """Move a link to another network namespace (IFLA_NET_NS_FD).
+
+    Attributes:
+        link: The link.
+        requires: Keys of links that must be there first.
+        index: The index of a link of ours, which it keeps unless another has it there
+            (__dev_change_net_namespace() in net/core/dev.c); 0 for a link that is not.
+        identity: Which namespace it goes to; None where that is not known.
+    """
 
     link: Link
     requires: frozenset[str] = NOTHING
+    index: int = 0
+    identity: str | None = None
 
     @property
     def key(self) -> str:
         """The link's key, and where it goes."""
         return f"{self.link.key} to {self.link.netns}"
+
+    @property
+    def claim(self) -> Claim | None:
+        """A link of ours stays ours there."""
+        if not self.index or self.identity is None:
+            return None
+        settled = str(LinkRecord(self.index))
+        return Claim(self.key, self.link.kind, settled=settled, incarnation=self.identity)
 
     def __str__(self) -> str:
         return f"move link {self.link.name} to {self.link.netns}"
@@ -109,6 +131,26 @@ class DeleteLink(Delete):
 
     def __str__(self) -> str:
         return f"delete link {self.observed.name} ({self.observed.kind})"
+
+
+@frozen
+class DeleteMoved(Delete):
+    """Delete a link of ours where it was moved to (RTM_DELLINK).
+
+    Attributes:
+        key: The key of the move.
+        namespace: Where it is.
+        observed: The link.
+        identity: Which namespace that is.
+    """
+
+    key: str
+    namespace: NetworkNamespace
+    observed: ObservedLink
+    identity: str | None
+
+    def __str__(self) -> str:
+        return f"delete link {self.observed.name} ({self.observed.kind}) in {self.namespace}"
 
 
 def _shown(value: Any) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from ..._core.ops import NOTHING, Create, Delete, Update
 from ..desired import Neighbour, Nexthop, Rule
-from .base import NOTHING, Create, Delete, Update
 
 __all__ = [
     "AddNeighbour",
@@ -21,10 +21,16 @@ __all__ = [
 
 @frozen
 class AddRule(Create):
-    """Add a rule (RTM_NEWRULE, NLM_F_EXCL)."""
+    """Add a rule (RTM_NEWRULE, NLM_F_EXCL).
+
+    Attributes:
+        rule: The rule.
+        beside: Whether one of ours is there that the kernel would take it for: without NLM_F_EXCL.
+    """
 
     rule: Rule
     requires: frozenset[str] = NOTHING
+    beside: bool = False
 
     @property
     def key(self) -> str:
@@ -116,11 +122,19 @@ class AddNexthop(Create):
 
 @frozen
 class ReplaceNexthop(Update):
-    """Change a nexthop of ours, for all routes that go by it (NLM_F_REPLACE)."""
+    """Change a nexthop of ours, for all routes that go by it (NLM_F_REPLACE), or make it anew.
+
+    Attributes:
+        nexthop: The nexthop.
+        observed: What is there.
+        in_place: Whether the kernel can change it; otherwise it is deleted first, and routes that
+            go by it go with it.
+    """
 
     nexthop: Nexthop
     observed: Nexthop
     requires: frozenset[str] = NOTHING
+    in_place: bool = True
 
     @property
     def key(self) -> str:

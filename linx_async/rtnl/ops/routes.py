@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from ..._core.ops import NOTHING, Create, Delete, Update
 from ..desired.forwarding import Forwarding
 from ..desired.route import Prefix, Route
 from ..desired.routes import route_key, route_of
-from .base import NOTHING, Create, Delete, Update
 
 __all__ = ["AddRoute", "DeleteRoute", "ReplaceRoute"]
 

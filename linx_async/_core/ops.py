@@ -1,4 +1,4 @@
-"""What the ops of rtnetlink have in common."""
+"""What ops have in common: those of subsystems that put nothing back."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import ClassVar, Final
 
 from attrs import frozen
 
-from ..._core.model import Verb
-from ..._core.ownership import Claim
+from .model import Verb
+from .ownership import Claim
 
 __all__ = ["NOTHING", "Create", "Delete", "Release", "Update"]
 
