@@ -12,6 +12,7 @@ from ._core.errors import (
     OpError,
     ScopeGone,
     SourceError,
+    StalePlan,
     StoreError,
 )
 from ._core.loop import Loop
@@ -60,6 +61,7 @@ __all__ = [
     "ScopeGone",
     "Source",
     "SourceError",
+    "StalePlan",
     "Store",
     "StoreError",
     "Supervisor",
