@@ -231,7 +231,8 @@ class _Whole:
         cut, on = _CUTS[self._family]
         header = data[offset + cut - 4 : offset + cut]
         in_place = data[offset + cut : offset + on]
-        if header == _DESTINATION[self._family] and (route is None or in_place == packed):
+        whole = length >= on and header == _DESTINATION[self._family]
+        if whole and (route is None or in_place == packed):
             self._spots[data[offset : offset + cut] + data[offset + on : offset + length]] = spot
             self._cutters[length] = struct.Struct(f"={cut}s{on - cut}s{length - on}s{-length % 4}x")
         return offset + ((length + 3) & ~3)

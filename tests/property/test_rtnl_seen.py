@@ -546,3 +546,13 @@ def test_routes_that_share_a_way_share_the_value_of_it() -> None:
     table = RouteTable(many())
     ways = {id(way) for group in table.groups.values() for way in group.values()}
     assert len(ways) == 1
+
+
+def test_a_message_too_short_for_a_destination_is_not_cut_up_by_the_next_ones_bytes() -> None:
+    bare = struct.pack("=BBBBBBBBI", 2, 0, 0, 0, 254, TAG, 0, 1, 0)  # a default route, no more
+    # Where the first would have its destination, the next one has these as its sequence number.
+    seq = struct.unpack("=I", struct.pack("=HH", 8, 1))[0]
+    stream = Stream.of([pack_message(NEWROUTE, 0, seq, bare, 0)] * 20)
+    found = RouteReader(NAMES, TAG).all(stream, 4)
+    assert [len(group) for group in found.groups.values()] == [1]
+    assert sum(map(len, found.twins.values())) == 19
