@@ -1,4 +1,4 @@
-"""The project's checks, one session each: lint, types, tests, docs, bench, kernel, fuzz."""
+"""The project's checks, one session each: lint, types, tests, docs, bench, kernel, fuzz, soak."""
 
 from __future__ import annotations
 
@@ -90,6 +90,13 @@ def fuzz(session: nox.Session) -> None:
     """Feed mutated dumps to every decoder, for as many seconds as are given, or three minutes."""
     install(session)
     run_or_skip(session, ["python", "-m", "tests.fuzz", *session.posargs])
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Tell random stories over the real kernel, for the seconds that are given, or ten minutes."""
+    install(session)
+    run_or_skip(session, ["python", "-m", "tests.soak", *session.posargs])
 
 
 def run_or_skip(session: nox.Session, command: list[str]) -> None:

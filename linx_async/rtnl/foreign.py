@@ -24,11 +24,14 @@ async def carried(
     addresses: Iterable[Address],
     neighbours: Iterable[Neighbour],
     whose: Whose,
+    *,
+    replace: bool,
 ) -> Mapping[str, str]:
     """What others have on interfaces that may lose an IPv4 address of ours.
 
-    A route and a neighbour for each.
+    A route and a neighbour for each; with `replace`, not what is taken over in the same pass.
     """
+    taken = {each.key for each in desired.neighbours} if replace else set()
     wanted = {each.key: each for each in desired.addresses}
     names = {
         each.interface
@@ -39,10 +42,12 @@ async def carried(
     }
     if not names:
         return {}
-    routes = await views.carried(names)
+    routes = await views.carried(names, desired.routes.groups if replace else {})
     found: dict[str, str] = {}
     for each in neighbours:
-        if each.interface in names and each.protocol != whose.protocol and is_put_there(each):
+        if each.interface not in names or each.protocol == whose.protocol or each.key in taken:
+            continue
+        if is_put_there(each):
             kind = "" if each.proxy else "neighbour "
             found.setdefault(each.interface, f"{kind}{each} of {shown_protocol(each.protocol)}")
     for name, route in routes.items():

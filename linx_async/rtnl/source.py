@@ -199,7 +199,7 @@ class Source:
             await self._foreign(routes.deviations(wanted.routes), views),
             await look_elsewhere(wanted.links, links, owned),
             await promoting(target, wanted.addresses, addresses),
-            await carried(views, wanted, addresses, neighbours, whose),
+            await carried(views, wanted, addresses, neighbours, whose, replace=self._replaces),
             await nexthop_users(views, wanted, nexthops, self.protocol, replace=self._replaces),
             first_index(),
         )

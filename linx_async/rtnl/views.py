@@ -196,18 +196,23 @@ class Views:
                     found[way.nexthop_id] = f"{whose} has {route_of(*key, way)} by it"
         return found
 
-    async def carried(self, interfaces: Collection[str]) -> dict[str, str]:
+    async def carried(self, interfaces: Collection[str], taken: Wanted) -> dict[str, str]:
         """Foreign IPv4 routes that go with the last address of some interfaces, one for each.
 
         Not those of the kernel's own, nor what goes by a nexthop's number: that stays.
+
+        Args:
+            interfaces: Their names.
+            taken: Keys of routes to leave out.
         """
         found: dict[str, str] = {}
-        for key, way in await self._foreign(dump_request(4), 4):
-            if way.protocol in KERNEL_TAGS or way.nexthop_id:
+        for (prefix, packed), way in await self._foreign(dump_request(4), 4):
+            if way.protocol in KERNEL_TAGS or way.nexthop_id or packed in taken.get(prefix, ()):
                 continue
             for name in {way.interface, *(hop.interface for hop in way.nexthops)}:
                 if name is not None and name in interfaces:
-                    found[name] = f"{route_of(*key, way)} of {shown_protocol(way.protocol)}"
+                    route = route_of(prefix, packed, way)
+                    found[name] = f"{route} of {shown_protocol(way.protocol)}"
         return found
 
     async def _foreign(

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from linx_async import rtnl
-from linx_async.rtnl import Desired, Link, Neighbour, Nexthop, Rule
+from linx_async.rtnl import Address, Desired, Link, Neighbour, Nexthop, Route, Rule
 from linx_async.testing.namespaces import Namespaces
-from tests.kernel.rtnl_place import Place, World, place_in
+from tests.kernel.rtnl_place import Place, Thing, World, place_in
 
 pytestmark = pytest.mark.anyio
 
@@ -102,3 +102,25 @@ async def test_a_foreign_nexthop_stays_where_the_member_of_what_replaces_it_goes
     report = await rtnl.reconcile(desired, scope=box.pid, on_conflict="replace")
     assert [each.reason for each in report.waiting] == ["the nexthop 3 is not there"]
     assert [(each.id, each.protocol) for each in (await place.world()).nexthops] == [(12, 4)]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "desired"),
+    [
+        (
+            Neighbour("va", "10.0.0.50", "02:00:00:00:00:0a"),
+            Desired(neighbours=[Neighbour("va", "10.0.0.50", "02:00:00:00:00:0b")]),
+        ),
+        (
+            Route("192.0.2.0/24", interface="va"),
+            Desired(routes=[Route("192.0.2.0/24", interface="va", metrics={"mtu": 1300})]),
+        ),
+    ],
+    ids=["neighbour", "route"],
+)
+async def test_the_last_address_goes_where_all_that_goes_with_it_is_taken_over(
+    box: Namespaces, place: Place, theirs: Thing, desired: Desired
+) -> None:
+    assert await place.put(Address("va", "10.0.0.1/24"), 76)
+    assert await place.put(theirs, 4)
+    assert (await rtnl.reconcile(desired, scope=box.pid, on_conflict="replace")).converged

@@ -113,19 +113,19 @@ class Story(RuleBasedStateMachine):
     def two_passes(self) -> None:
         owned = self.ledger.ownership
         before = everything()
-        first = self.run_pass()
+        first = self.one_pass()
         assert not first.failed
         self.only_ours_was_written(owned, first, changes(before, everything()))
         self.all_is_as_desired(first)
         self.originals_are_right(before)
 
         before = everything()
-        second = self.run_pass()
+        second = self.one_pass()
         assert second.applied == ()
         assert everything() == before
         assert second.converged == (not second.waiting)
 
-    def run_pass(self) -> Report[FlatOp]:
+    def one_pass(self) -> Report[FlatOp]:
         return self.portal.call(run_pass, self.source, self.desired, self.ledger)
 
     def only_ours_was_written(
