@@ -15,7 +15,7 @@ copyright = author
 release = version = importlib.metadata.version("linx-async")
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build", "rtnl_hints.md"]
+exclude_patterns = ["_build", "rtnl_hints.md", "netfilter_hints.md"]
 html_theme = "furo"
 html_title = f"linx-async {release}"
 default_role = "code"
@@ -43,6 +43,9 @@ nitpick_ignore_regex = [
     ("py:.*", r"linx_async\._(flat|kernel)\..*"),
     # How the routes of a pass are kept is nobody's business; `table()` is.
     ("py:.*", r"linx_async\.rtnl\.(streams|deviations)\..*"),
+    # What the rules and ops of a table are made of.
+    ("py:.*", r"linx_async\.netfilter\.(build|codec|desired|diff)\..*"),
+    ("py:.*", r"(.*\.)?(Anchor|Code|DataType|Drafting|Header|MaybeT|VerdictMap)"),
     ("py:exc", "NetlinkDecodeError"),
 ]
 
@@ -60,6 +63,8 @@ for package in (
     "linx_async.sysctl",
     "linx_async.cgroup",
     "linx_async.rtnl",
+    "linx_async.netfilter",
+    "linx_async.netfilter.build",
     "linx_async.testing",
 ):
     show_where_it_is_public(importlib.import_module(package))

@@ -12,9 +12,18 @@ from typing import Final
 
 from .._core.errors import SourceError, errno_name
 
-__all__ = ["NETLINK_ROUTE", "Opening", "failure", "open_socket"]
+__all__ = [
+    "NETLINK_NETFILTER",
+    "NETLINK_ROUTE",
+    "Opening",
+    "failure",
+    "open_socket",
+    "prepare",
+    "set_buffer",
+]
 
 NETLINK_ROUTE: Final = 0
+NETLINK_NETFILTER: Final = 12
 
 # include/uapi/linux/netlink.h, include/uapi/asm-generic/socket.h
 _SOL_NETLINK: Final = 270
@@ -22,7 +31,10 @@ _ADD_MEMBERSHIP: Final = 1
 _CAP_ACK: Final = 10
 _EXT_ACK: Final = 11
 _GET_STRICT_CHK: Final = 12
-_SO_RCVBUFFORCE: Final = 33
+_FORCE: Final = {socket.SO_SNDBUF: 32, socket.SO_RCVBUF: 33}
+"""SO_SNDBUFFORCE and SO_RCVBUFFORCE."""
+
+_LARGEST_BUFFER: Final = 2**30 - 1
 
 _CURES: Final = {
     errno.EMFILE: ": this process has as many open files as RLIMIT_NOFILE allows: raise it",
@@ -58,22 +70,26 @@ def open_socket(
     except OSError as error:
         raise failure(f"cannot open a {what}", error) from error
     try:
-        _prepare(sock, what, groups, receive_buffer)
+        prepare(sock, what, groups, receive_buffer)
     except BaseException:
         sock.close()
         raise
     return sock
 
 
-def _prepare(
-    sock: socket.socket, what: str, groups: Iterable[int], receive_buffer: int | None
+def prepare(
+    sock: socket.socket,
+    what: str,
+    groups: Iterable[int] = (),
+    receive_buffer: int | None = None,
 ) -> None:
+    """Set a netlink socket's options, and bind it; the rest as for `open_socket`."""
     for option in (_EXT_ACK, _CAP_ACK, _GET_STRICT_CHK):
         # Kernels before 4.3, 4.12 and 4.20 lack one or the other.
         with suppress(OSError):
             sock.setsockopt(_SOL_NETLINK, option, 1)
     if receive_buffer is not None:
-        _set_receive_buffer(sock, receive_buffer)
+        _force_buffer(sock, socket.SO_RCVBUF, receive_buffer)
     try:
         sock.bind((0, 0))
     except OSError as error:
@@ -85,12 +101,31 @@ def _prepare(
             raise failure(f"{what}: cannot join group {group}", error) from error
 
 
-def _set_receive_buffer(sock: socket.socket, size: int) -> None:
+def set_buffer(sock: socket.socket, option: int, size: int) -> int:
+    """Let a buffer that is smaller grow, over the machine's limit where we may.
+
+    Args:
+        sock: The socket.
+        option: SO_SNDBUF or SO_RCVBUF.
+        size: Bytes, as the kernel counts them, with what it needs itself (socket(7)).
+
+    Returns:
+        The bytes there are now, which may be fewer.
+    """
+    room = sock.getsockopt(socket.SOL_SOCKET, option)
+    if room >= size:
+        return room
+    # It is doubled (sock_setsockopt() in net/core/sock.c).
+    _force_buffer(sock, option, min(size // 2 + 1, _LARGEST_BUFFER))
+    return sock.getsockopt(socket.SOL_SOCKET, option)
+
+
+def _force_buffer(sock: socket.socket, option: int, size: int) -> None:
     try:
-        # Over net.core.rmem_max; it takes CAP_NET_ADMIN outside any user namespace.
-        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, size)
+        # Over net.core.[rw]mem_max; it takes CAP_NET_ADMIN outside any user namespace.
+        sock.setsockopt(socket.SOL_SOCKET, _FORCE[option], size)
     except PermissionError:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+        sock.setsockopt(socket.SOL_SOCKET, option, size)
 
 
 def failure(what: str, error: OSError) -> SourceError:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final, Protocol, TypeAlias
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final, TypeAlias
 
 import anyio
 import anyio.lowlevel
@@ -12,7 +13,7 @@ import anyio.to_thread
 from anyio.abc import AsyncResource
 
 from .._core.errors import DumpInterrupted, OpError, SourceError
-from .datagrams import DATAGRAMS_A_TURN, Datagrams, EventsLost
+from .datagrams import Answer, Datagrams, EventsLost
 from .exchange import Exchange, RawDump, Refusal, Transaction
 from .netlink import MESSAGE, Flag, Message, NetlinkDecodeError, next_sequence, pack_message
 from .netlink_open import NETLINK_ROUTE, Opening, open_socket
@@ -33,16 +34,6 @@ _LAST_CHANGE: Final = int(Flag.REQUEST | Flag.ACK)
 _FIRST_OF_DUMPS: Final = 2**31
 _MESSAGES_A_SEND: Final = 250
 _BYTES_A_SEND: Final = 65536
-
-
-class _Answer(Protocol):
-    """What puts an answer together."""
-
-    done: bool
-
-    def feed(self, datagram: bytes) -> None: ...
-
-    def pause(self) -> None: ...
 
 
 class NetlinkSocket(AsyncResource):
@@ -142,7 +133,7 @@ class NetlinkSocket(AsyncResource):
         flags |= Flag.REQUEST if flags & Flag.DUMP == Flag.DUMP else Flag.REQUEST | Flag.ACK
         what = key or f"request {type}"
         async with self._turn:
-            seq = self._range(1)[0]
+            seq = self.sequence(1)[0]
             exchange = Exchange(seq, self.port)
             await self._converse(pack_message(type, flags, seq, payload), exchange, what)
         return _answer(exchange, what)
@@ -203,7 +194,7 @@ class NetlinkSocket(AsyncResource):
         refusals: list[Refusal | None] = []
         async with self._turn:
             for part in _parts(payloads):
-                seqs = self._range(len(part))
+                seqs = self.sequence(len(part))
                 transaction = Transaction(seqs, self.port)
                 messages = [
                     pack_message(kind, flags | _CHANGE, seq, payload)
@@ -224,15 +215,32 @@ class NetlinkSocket(AsyncResource):
                 await anyio.lowlevel.checkpoint()
         return refusals
 
-    def _range(self, count: int) -> range:
-        """Sequence numbers, one after the other; dumps have the other half of them."""
+    def sequence(self, count: int) -> range:
+        """Sequence numbers for requests, one after the other; dumps have the other half of them."""
         if self._seq + count >= _FIRST_OF_DUMPS:
             self._seq = 0
         first = self._seq + 1
         self._seq += count
         return range(first, first + count)
 
-    async def _converse(self, data: bytes, answer: _Answer, what: str) -> None:
+    @asynccontextmanager
+    async def conversation(self, key: str) -> AsyncIterator[Datagrams]:
+        """Have the socket to oneself, for requests of another form and their answers.
+
+        What it is left with unread, after an error or a cancellation, is dropped by the next.
+
+        Args:
+            key: What it is about, for errors.
+
+        Raises:
+            SourceError: No whole answer came.
+            ValueError: The socket listens to groups.
+        """
+        async with self._turn, self._settled(key) as datagrams:
+            yield datagrams
+
+    @asynccontextmanager
+    async def _settled(self, what: str) -> AsyncIterator[Datagrams]:
         if self._listens:
             raise ValueError("groups: a socket that listens to groups takes no requests")
         with self._reading:
@@ -241,28 +249,15 @@ class NetlinkSocket(AsyncResource):
                 await self._datagrams.drain()
             self._unsettled = True
             try:
-                await self._datagrams.send(data)
-                await self._collect(answer)
+                yield self._datagrams
             except (EventsLost, NetlinkDecodeError) as error:
                 raise SourceError(f"{what}: no whole answer: {error}") from error
             self._unsettled = False
 
-    async def _collect(self, answer: _Answer) -> None:
-        while True:
-            for _ in range(DATAGRAMS_A_TURN):
-                datagram = self._datagrams.read()
-                if datagram is None:
-                    answer.pause()
-                    if not answer.done:
-                        await self._datagrams.readable()
-                    break
-                answer.feed(datagram)
-                if answer.done:
-                    return
-            else:
-                await anyio.lowlevel.checkpoint()
-            if answer.done:
-                return
+    async def _converse(self, data: bytes, answer: Answer, what: str) -> None:
+        async with self._settled(what) as datagrams:
+            await datagrams.send(data)
+            await datagrams.collect(answer)
 
 
 def _parts(payloads: Sequence[bytes]) -> Iterator[range]:

@@ -41,9 +41,9 @@ class _InOrder(click.Group):
 def linx() -> None:
     """Keep the Linux kernel at the state that a file describes.
 
-    FILE is TOML: a [sysctl] table, a [cgroup."path"] table for each cgroup, and an [rtnl] table
-    for links, addresses, routes, rules, neighbours and nexthops. It is checked before anything is
-    done. linx undoes only what it did itself.
+    FILE is TOML: a [sysctl] table, a [cgroup."path"] table for each cgroup, an [rtnl] table for
+    links, addresses, routes, rules, neighbours and nexthops, and a [netfilter] table for firewalls.
+    It is checked before anything is done. linx undoes only what it did itself.
     """
 
 
@@ -158,7 +158,7 @@ def run(
 @backend_option
 @json_option
 def demo(rounds: int, pause: float, plain: bool, backend: str, as_json: bool) -> int:
-    """Show it at work: values, links and routes are made, broken by another process, and heal.
+    """Show it at work: values, links and a firewall are made, broken by another process, and heal.
 
     It takes no root and changes nothing on this machine: all of it happens in namespaces of its
     own, which are gone at the end.

@@ -62,7 +62,7 @@ class Passes:
             self.trouble = keeping.trouble
 
     async def _planned(self, part: Part) -> PartResult:
-        source = part.source(revert_on_release=self.revert_on_release)
+        source = part.source(revert_on_release=self.revert_on_release, once=True)
         desired = source.check(part.desired)
         async with source:
             owned = await self.store.peek(part.name, identity_of(source))
@@ -70,7 +70,7 @@ class Passes:
             return PartResult.of_plan(part, source.diff(desired, observed, owned))
 
     async def _applied(self, part: Part) -> PartResult:
-        source = part.source(revert_on_release=self.revert_on_release)
+        source = part.source(revert_on_release=self.revert_on_release, once=True)
         report = await reconcile(source, part.desired, store=self.store, name=part.name)
         if report.converged and not part.desired:
             await self.store.forget(part)

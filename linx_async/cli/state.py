@@ -46,6 +46,9 @@ class HostStore:
         """
         part = part_named(name)
         async with self._files.open(f"{_OURS}{name}", identity) as record:
+            if part is not None and part.claim is not None:
+                # It may be ours by its own mark, though this record has never had it.
+                await record.save((await record.load()).with_claims([part.claim]))
             if part is None or not part.is_tagged:
                 yield record
             else:
@@ -150,11 +153,11 @@ async def what_to_keep(config: HostConfig, store: HostStore) -> Keeping:
 
 async def _refuse_twins(config: HostConfig) -> None:
     """Two loops on one scope would fight."""
-    seen: dict[str, Part] = {}
+    seen: dict[tuple[str, str], Part] = {}
     problems = []
     for part in config.parts:
         identity = await _identity(part)
-        first = seen.setdefault(identity, part) if identity is not None else part
+        first = seen.setdefault((identity, part.share), part) if identity is not None else part
         if first is not part:
             message = f"the same as [{dotted(first.section)}]; say it once"
             problems.append(Problem(config.file, message, section=dotted(part.section)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final, Protocol
 
@@ -39,6 +40,7 @@ _LEANED_ON: Final = frozenset(
     }
 )
 """Fields that the checks of others look at: without one of them, another may seem to be wrong."""
+_SUBJECT: Final = re.compile(r"(\w+)((?:\[\d+\])*): (.*)", re.DOTALL)
 
 
 @define
@@ -48,17 +50,19 @@ class Shape:
     Attributes:
         kind: The class of the value.
         nested: Shapes of the entries of fields that are lists, by field.
+        without: Fields that a file has not.
     """
 
     kind: Callable[..., Any]
     nested: Mapping[str, Shape] = field(factory=dict)
+    without: Collection[str] = _OBSERVED
     _parameters: Mapping[str, inspect.Parameter] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._parameters = {
             name: parameter
             for name, parameter in inspect.signature(self.kind).parameters.items()
-            if name not in _OBSERVED and name != _FOR_ALL
+            if name not in self.without and name != _FOR_ALL
         }
 
     def of_entry(
@@ -141,9 +145,9 @@ class Shape:
             try:
                 value = self.kind(**{**given, **{n: _frozen(v) for n, v in fields.items()}})
             except DesiredStateError as error:
-                name, message = _told(str(error), self._parameters)
+                name, places, message = _told(str(error), self._parameters)
                 if name in fields:
-                    find((*path, name), message)
+                    find((*path, name, *places), message)
                 elif surely:  # else it may be there under a name that is not known
                     find(path, message, name)
                 if name not in fields or not self._stands_alone(name):
@@ -177,15 +181,17 @@ class Shape:
         return not self._needs(name) and name not in _LEANED_ON
 
 
-def _told(message: str, known: Collection[str]) -> tuple[str, str]:
-    """The field that an error is about, empty where it is about all; and what it says."""
-    name, colon, rest = message.partition(": ")
-    return (name, rest) if colon and name in known else ("", message)
+def _told(message: str, known: Collection[str]) -> tuple[str, list[int], str]:
+    """The field that an error is about, empty where it is about all; where in it; what it says."""
+    found = _SUBJECT.fullmatch(message)
+    if found is None or found[1] not in known:
+        return "", [], message
+    return found[1], [int(place) for place in re.findall(r"\d+", found[2])], found[3]
 
 
 def _unknown(path: Path, value: Any, known: Collection[str]) -> str:
     name = str(path[-1])
-    if name == _FOR_ALL:
+    if name == _FOR_ALL and path[0] == "rtnl":
         return "one tag goes for all: [rtnl] protocol"
     near = closest(name, known)
     if near is not None:

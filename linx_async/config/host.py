@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
+from .._core.ownership import Claim
 from .._core.source import Source
 from .problems import Keys
 
@@ -19,19 +20,19 @@ AnySource: TypeAlias = Source[Any, Any, Any]
 # Late imports: only what a file asks for is loaded.
 
 
-def _sysctl(_part: Part, revert_on_release: bool) -> AnySource:
+def _sysctl(_part: Part, revert_on_release: bool, _once: bool) -> AnySource:
     from .. import sysctl
 
     return sysctl.Source(revert_on_release=revert_on_release)
 
 
-def _cgroup(part: Part, revert_on_release: bool) -> AnySource:
+def _cgroup(part: Part, revert_on_release: bool, _once: bool) -> AnySource:
     from .. import cgroup
 
     return cgroup.Source(part.scope, revert_on_release=revert_on_release)
 
 
-def _rtnl(part: Part, _revert_on_release: bool) -> AnySource:
+def _rtnl(part: Part, _revert_on_release: bool, _once: bool) -> AnySource:
     from .. import rtnl  # which puts nothing back: what it made, it deletes
 
     options = dict(part.options)
@@ -40,17 +41,27 @@ def _rtnl(part: Part, _revert_on_release: bool) -> AnySource:
     return rtnl.Source(**options)
 
 
+def _netfilter(part: Part, _revert_on_release: bool, once: bool) -> AnySource:
+    from .. import netfilter  # of which the same is true
+
+    return netfilter.Source(**part.options, adopt=not once)
+
+
 _PROTOCOL = "protocol "
-_SOURCES: dict[str, Callable[[Part, bool], AnySource]] = {
+_SOURCES: dict[str, Callable[[Part, bool, bool], AnySource]] = {
     "sysctl": _sysctl,
     "cgroup": _cgroup,
     "rtnl": _rtnl,
+    "netfilter": _netfilter,
 }
 _SCOPES = {
     "sysctl": re.compile(""),
     "cgroup": re.compile(".+", re.DOTALL),
     "rtnl": re.compile(f"(?:{_PROTOCOL}[1-9][0-9]{{0,2}})?"),
+    "netfilter": re.compile("(?:ip|ip6|inet|arp|bridge|netdev) .+", re.DOTALL),
 }
+_ABSENT = {"netfilter": None}
+"""What is desired where nothing is, by the subsystem; else an empty mapping."""
 
 
 @frozen
@@ -58,21 +69,22 @@ class Part:
     """What one loop keeps: one subsystem in one scope.
 
     Attributes:
-        kind: The subsystem: `sysctl`, `cgroup` or `rtnl`.
-        scope: The cgroup's path; `protocol 80` for `rtnl` with another tag than the usual; else
-            empty: here.
-        desired: The desired state, in the shape that the subsystem takes.
+        kind: The subsystem: `sysctl`, `cgroup`, `rtnl` or `netfilter`.
+        scope: The cgroup's path; `protocol 80` for `rtnl` with another tag than the usual; the
+            family and the name of a table for `netfilter`; else empty: here.
+        desired: The desired state, in the shape that the subsystem takes; empty, or None, where
+            nothing is desired any more.
         options: More arguments of the source.
     """
 
     kind: str
     scope: str = ""
-    desired: Mapping[str, Any] = field(factory=dict)
+    desired: Any = field(factory=dict)
     options: Mapping[str, Any] = field(factory=dict)
 
     @property
     def name(self) -> str:
-        """What it is called: `sysctl`, `cgroup myorg/web-42`, `rtnl`, `rtnl protocol 80`."""
+        """What it is called: `sysctl`, `cgroup myorg/web-42`, `rtnl`, `netfilter inet fw`."""
         return " ".join(filter(None, (self.kind, self.scope)))
 
     @property
@@ -81,21 +93,32 @@ class Part:
         return (self.kind, self.scope) if self.kind == "cgroup" else (self.kind,)
 
     @property
+    def share(self) -> str:
+        """Which share of the namespace's state it is, where several parts have one each."""
+        return self.scope if self.kind == "netfilter" else ""
+
+    @property
     def is_tagged(self) -> bool:
         """Whether it is by tags of the kernel's that what is its own is known, not by a record."""
         return self.kind == "rtnl"
 
-    def source(self, *, revert_on_release: bool = False) -> AnySource:
+    @property
+    def claim(self) -> Claim | None:
+        """What of the kernel's state it is all about, whether that is there or not."""
+        return Claim(f"table {self.scope}") if self.kind == "netfilter" else None
+
+    def source(self, *, revert_on_release: bool = False, once: bool = False) -> AnySource:
         """A new source for it, not entered.
 
         Args:
             revert_on_release: Whether what is not desired any more gets its value from before;
-                `rtnl` deletes it either way.
+                `rtnl` and `netfilter` delete it either way.
+            once: Whether it is for a single pass.
 
         Raises:
             DesiredStateError: There can be no such scope.
         """
-        return _SOURCES[self.kind](self, revert_on_release)
+        return _SOURCES[self.kind](self, revert_on_release, once)
 
 
 @frozen
@@ -116,4 +139,4 @@ def part_named(name: str) -> Part | None:
     kind, _, scope = name.partition(" ")
     if kind not in _SOURCES or not _SCOPES[kind].fullmatch(scope):
         return None
-    return Part(kind, scope)
+    return Part(kind, scope, _ABSENT.get(kind, {}))

@@ -47,6 +47,9 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
+_VERBATIM = re.compile(r"""'(?:''\n?)?|"(?:""\n?)?(?=[^\\]*\Z)""")
+"""What opens a string in which every character stands for itself."""
+
 
 @frozen
 class Statement:
@@ -190,25 +193,53 @@ class Places:
 
         Of what is in an array, they are those of the element.
         """
+        found = self._found(path)
+        return found and position(self._text, found[0].start + found[1])
+
+    def inside(self, path: Path, line: int, column: int) -> tuple[int, int] | None:
+        """The line and the column of a place in the text that is the value of a path.
+
+        None where the text is not there as it is: it has escapes.
+
+        Args:
+            path: The path.
+            line: The line in the text, from 1.
+            column: The column in it, from 1.
+        """
+        found = self._found(path)
+        if found is None or found[0].is_header:
+            return None
+        statement, at = found
+        if not at and (key := _KEY.match(statement.text)):
+            at = key.end()
+        token = _TOKEN.match(statement.text, at)
+        opening = token and _VERBATIM.match(token[0])
+        if not token or not opening:
+            return None
+        first, in_line = position(self._text, statement.start + at + opening.end())
+        return first + line - 1, column + (in_line - 1 if line == 1 else 0)
+
+    def _found(self, path: Path) -> tuple[Statement, int] | None:
+        """The statement that sets a path, or what holds it, and the offset of an element in it."""
         for length in range(len(path), 0, -1):
             statement = self._starts.get(path[:length])
             if statement is not None:
-                return position(self._text, _element(statement, path[length:]))
+                return statement, _element(statement, path[length:])
         return None
 
 
 def _element(statement: Statement, inside: Path) -> int:
-    """The offset of an element of the array that a statement sets; else the statement's."""
+    """The offset in a statement of an element of the array that it sets; 0 for no such one."""
     key = None if statement.is_header else _KEY.match(statement.text)
     if key is None:
-        return statement.start
+        return 0
     at, found = key.end(), 0
     for step in inside:
         starts = _elements(statement.text, at) if isinstance(step, int) else []
         if not isinstance(step, int) or step >= len(starts):
             break
         found = at = starts[step]
-    return statement.start + found
+    return found
 
 
 @lru_cache(64)

@@ -56,6 +56,8 @@ class Finding:
         table: How many keys of the path are its table's.
         key: How it is called, where the path alone does not tell.
         other: The path of what it does not go together with.
+        inside: The line and the column, both from 1, in the text that is its value.
+        file: The file that the text is in, where it is another one.
     """
 
     path: Path
@@ -63,6 +65,8 @@ class Finding:
     table: int = 1
     key: str = ""
     other: Path | None = None
+    inside: tuple[int, int] | None = None
+    file: str = ""
 
 
 @frozen

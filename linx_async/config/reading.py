@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path as FilePath
 
 from attrs import define, field
 
@@ -18,16 +19,31 @@ _LONGEST = 300
 
 @define
 class Reading:
-    """What was read of the file, so far."""
+    """What was read of the file, so far.
 
+    Attributes:
+        folder: From where the names of other files in it are.
+        parts: What it says.
+        findings: What is wrong with it.
+    """
+
+    folder: FilePath = FilePath()
     parts: list[Part] = field(factory=list)
     findings: list[Finding] = field(factory=list)
 
     def find(
-        self, path: Path, message: str, table: int = 1, *, key: str = "", other: Path | None = None
+        self,
+        path: Path,
+        message: str,
+        table: int = 1,
+        *,
+        key: str = "",
+        other: Path | None = None,
+        inside: tuple[int, int] | None = None,
+        file: str = "",
     ) -> None:
         """Note what is wrong; see `Finding`."""
-        self.findings.append(Finding(path, message, table, key, other))
+        self.findings.append(Finding(path, message, table, key, other, inside, file))
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path as FilePath
 from typing import Any
 
 from attrs import frozen
@@ -44,9 +45,16 @@ class Setting:
     value: Any
 
 
-def checked_parts(document: Mapping[str, Any]) -> tuple[list[Part], list[Finding]]:
-    """The parts of a document, and all that is wrong with it."""
-    reading = Reading()
+def checked_parts(
+    document: Mapping[str, Any], folder: FilePath
+) -> tuple[list[Part], list[Finding]]:
+    """The parts of a document, and all that is wrong with it.
+
+    Args:
+        document: The data of the file.
+        folder: From where the names of other files in it are.
+    """
+    reading = Reading(folder)
     for name, table in document.items():
         is_table = isinstance(table, Mapping | list)
         if name not in SECTIONS:
@@ -220,8 +228,15 @@ def _rtnl(table: Mapping[str, Any], reading: Reading) -> None:
     read_network(table, reading)
 
 
+def _netfilter(table: Mapping[str, Any], reading: Reading) -> None:
+    from .firewall import read_firewall  # which loads the whole subsystem
+
+    read_firewall(table, reading)
+
+
 SECTIONS: dict[str, Callable[[Mapping[str, Any], Reading], None]] = {
     "cgroup": _cgroups,
+    "netfilter": _netfilter,
     "rtnl": _rtnl,
     "sysctl": _sysctl,
 }

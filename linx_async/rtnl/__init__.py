@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import diff
+from .away import Away, Elsewhere
 from .desired import (
     FOREVER,
     Address,
@@ -59,6 +60,7 @@ __all__ = [
     "AddRule",
     "Address",
     "Announcement",
+    "Away",
     "DeleteAddress",
     "DeleteLink",
     "DeleteMoved",
@@ -68,6 +70,7 @@ __all__ = [
     "DeleteRule",
     "Desired",
     "DesiredLike",
+    "Elsewhere",
     "Encap",
     "Forwarding",
     "Link",

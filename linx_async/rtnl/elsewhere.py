@@ -13,8 +13,9 @@ from .._core.errors import DesiredStateError, OpError, ScopeGone, SourceError
 from .._core.groups import uninterrupted
 from .._core.ownership import Claim, Ownership
 from .._kernel.netlink import NetlinkDecodeError, pack_text
-from .._kernel.netns import NetworkNamespace, Target
+from .._kernel.netns import NetworkNamespace
 from .._kernel.nsfs import close_all, network_descriptor
+from .._kernel.pinning import pinned
 from .._kernel.socket import NetlinkSocket
 from .away import Away, Elsewhere, is_away
 from .codec import link as codec
@@ -27,32 +28,10 @@ from .records import LinkRecord
 from .refusals import refused
 from .views import Views
 
-__all__ = ["delete_moved", "descriptors", "look_elsewhere", "pinned"]
+__all__ = ["delete_moved", "descriptors", "look_elsewhere"]
 
 _IFINFOMSG: Final = bytes(16)
 _IFNAME: Final = 3
-
-
-@asynccontextmanager
-async def pinned(namespace: NetworkNamespace) -> AsyncGenerator[Target, None]:
-    """A namespace's descriptors until the context ends, or a cancellation meets their opening.
-
-    Raises:
-        ScopeGone: It is not there.
-        SourceError: It may not be opened, or is no network namespace.
-    """
-    targets: list[Target] = []
-
-    def work() -> None:
-        targets.append(namespace.open())
-
-    try:
-        # A thread cannot be cut short: what it opens would be nobody's.
-        await uninterrupted(lambda: to_thread.run_sync(work))
-        yield targets[0]
-    finally:
-        for target in targets:
-            target.close()
 
 
 async def look_elsewhere(

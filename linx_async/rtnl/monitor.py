@@ -12,11 +12,11 @@ from attrs import frozen
 from .._core.errors import DesiredStateError
 from .._kernel.netlink import Flag, Message, NetlinkDecodeError, split
 from .._kernel.netns import namespace_of
+from .._kernel.pinning import pinned
 from .._kernel.socket import EventsLost, NetlinkSocket
 from .codec import address, link, neighbour, nexthop, route, rule
 from .codec.wire import Names, Type
 from .desired import Address, Neighbour, Nexthop, Route, Rule
-from .elsewhere import pinned
 from .interest import GROUPS
 from .listening import RECEIVE_BUFFER
 from .observed_link import ObservedLink

@@ -80,7 +80,7 @@ class Source:
         on_conflict: OnConflict = "report",
         address_tags: bool | None = None,
     ) -> None:
-        if on_conflict not in {"report", "replace"}:
+        if on_conflict not in ("report", "replace"):
             raise DesiredStateError(
                 f"on_conflict: expected 'report' or 'replace', got {on_conflict!r}"
             )

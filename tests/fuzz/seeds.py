@@ -17,6 +17,7 @@ from linx_async.rtnl.codec.route_encode import dump_request
 from linx_async.rtnl.codec.wire import Type
 from linx_async.rtnl.interest import ALL_GROUPS
 from linx_async.testing.namespaces import throwaway
+from tests.fuzz.nft import nft_payloads
 
 __all__ = ["Seeds"]
 
@@ -127,6 +128,7 @@ class Seeds:
         requests.send(pack_message(Type.NEWROUTE, Flag.REQUEST | Flag.ACK, 99, bytes(12)))
         found._take(None, _datagrams(requests, _is_end))
         found._take(None, _datagrams(listener, lambda _: False))
+        found.payloads.update({name: there for name, there in nft_payloads().items() if there})
         return found
 
     def _take(self, name: str | None, datagrams: list[bytes]) -> None:

@@ -27,6 +27,7 @@ from linx_async.rtnl.interest import GROUPS
 from linx_async.rtnl.monitor import Reader
 from linx_async.rtnl.seen import SeenRoutes
 from linx_async.rtnl.streams import Stream, changes
+from tests.fuzz.nft import NFT_TARGETS
 from tests.fuzz.seeds import Seeds
 
 __all__ = ["TARGETS", "Target", "seeds_of"]
@@ -171,6 +172,7 @@ TARGETS: Final[Mapping[str, Target]] = {
     "announcements": _announcements,
     "streams": _streams,
     "seen": _seen,
+    **NFT_TARGETS,
 }
 """Each raises nothing but NetlinkDecodeError, whatever it is given."""
 

@@ -15,6 +15,7 @@ import pytest
 
 from linx_async.testing.links import links
 from linx_async.testing.namespaces import throwaway
+from tests.kernel.nft_program import nft_or_skip
 from tests.kernel.program import (
     COMMAND,
     ENVIRONMENT,
@@ -44,8 +45,8 @@ def test_everything_converges_is_broken_and_heals_and_nothing_outside_is_changed
     assert (done.returncode, done.stderr) == (0, "")
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert events[0]["backend"] == backend
-    sysctls, network = scenes(events)
-    for scene in (sysctls, network):
+    sysctls, network, firewall = scenes(events)
+    for scene in (sysctls, network, *([] if firewall["skipped"] else [firewall])):
         assert len(scene["applied"]) == scene["pass"][0]["changes"]
         assert [each["writes"] for each in scene["quiet"]] == [0, 0]
         assert all(each["latency_ms"] is not None for each in scene["healed"])
@@ -59,9 +60,26 @@ def test_everything_converges_is_broken_and_heals_and_nothing_outside_is_changed
     assert {each["key"]: each["value"] for each in network["healed"]}.items() <= wanted.items()
     assert {each["how"] for each in network["healed"]} == {"set down", "deleted"}
     heals = [each for each in events if each["event"] == "healed"]
-    assert network["summary"][0]["heals"] == len(heals)
-    assert network["machine"][0]["changed"] == []
+    assert firewall["summary"][0]["heals"] == len(heals)
+    assert firewall["machine"][0]["changed"] == []
     assert ours() == before
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_firewall_is_broken_and_heals_where_there_is_nft(backend: str) -> None:
+    nft_or_skip()
+    done = linx(*QUICK, "--json", "--backend", backend)
+    firewall = scenes([json.loads(line) for line in done.stdout.splitlines()])[-1]
+    assert firewall["skipped"] == []
+    wanted = firewall["desired"][0]["keys"]
+    assert {each["key"] for each in firewall["applied"]} == wanted.keys()
+    assert {each["key"]: each["how"] for each in firewall["healed"]} == {
+        "rule for ssh": "deleted",
+        "element of blocked": "deleted",
+        "policy of input": "set to accept",
+        "table inet demo": "deleted",
+    }
+    assert all(each["latency_ms"] is not None for each in firewall["healed"])
 
 
 def scenes(events: list[dict[str, Any]]) -> list[dict[str, list[dict[str, Any]]]]:

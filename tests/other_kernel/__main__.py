@@ -26,18 +26,30 @@ GUEST_DIED = 125
 INTERRUPTED = 130
 
 KERNELS = {"user-mode": user_mode.prepare, "qemu": qemu.prepare}
-DEFAULT_TESTS = (
-    "tests/kernel/test_cgroup*.py",
-    "tests/kernel/test_other_kernel*.py",
-    "tests/kernel/test_rtnl_*_codec.py",
-    "tests/kernel/test_rtnl_facts.py",
-    "tests/kernel/test_rtnl_kinds.py",
-    "tests/kernel/test_rtnl_links.py",
-    "tests/kernel/test_rtnl_pass.py",
-    "tests/kernel/test_rtnl_re*.py",
+NETFILTER_TESTS = (
+    "tests/kernel/test_netfilter_corpus_pass.py",
+    "tests/kernel/test_netfilter_lifetime.py",
+    "tests/kernel/test_netfilter_stateful.py",
+    "tests/kernel/test_nfnetlink.py",
+    "tests/kernel/test_nftables_facts.py",
 )
+DEFAULT_TESTS = {
+    "user-mode": (
+        "tests/kernel/test_cgroup*.py",
+        "tests/kernel/test_other_kernel*.py",
+        "tests/kernel/test_rtnl_*_codec.py",
+        "tests/kernel/test_rtnl_facts.py",
+        "tests/kernel/test_rtnl_kinds.py",
+        "tests/kernel/test_rtnl_links.py",
+        "tests/kernel/test_rtnl_pass.py",
+        "tests/kernel/test_rtnl_re*.py",
+        *NETFILTER_TESTS,
+    ),
+    # What takes more of nf_tables than bridges; the rest would take hours there.
+    "qemu": NETFILTER_TESTS,
+}
 # To a kernel both backends are the same: there is time for more tests instead.
-DEFAULT_SELECTION = "not (test_rtnl and trio)"
+DEFAULT_SELECTION = "not (trio and (test_rtnl or test_netfilter or test_nf))"
 DISK_BYTES = 64 * 2**20
 
 
@@ -47,7 +59,7 @@ def main() -> int:
     os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
     signal.signal(signal.SIGTERM, interrupt)
     signal.signal(signal.SIGHUP, interrupt)
-    pytest_arguments = with_tests(pytest_arguments, options.time_limit)
+    pytest_arguments = with_tests(pytest_arguments, options.kernel, options.time_limit)
     try:
         return run(options.kernel, options.time_limit, pytest_arguments)
     except Unavailable as reason:
@@ -90,13 +102,13 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     return options, pytest_arguments
 
 
-def with_tests(pytest_arguments: Sequence[str], time_limit: float) -> list[str]:
-    """The arguments for pytest; the default tests are among them if they name no path."""
+def with_tests(pytest_arguments: Sequence[str], kernel: str, time_limit: float) -> list[str]:
+    """The arguments for pytest; the kernel's own tests are among them if they name no path."""
     arguments = ["-rs", "-p", "no:cacheprovider"]
     # A test that hangs says where before the guest is ended.
     arguments += ["-o", f"faulthandler_timeout={time_limit / 2:g}", *pytest_arguments]
     if not any((CHECKOUT / argument.split("::")[0]).exists() for argument in pytest_arguments):
-        tests = [path for pattern in DEFAULT_TESTS for path in CHECKOUT.glob(pattern)]
+        tests = [path for pattern in DEFAULT_TESTS[kernel] for path in CHECKOUT.glob(pattern)]
         arguments += [str(path.relative_to(CHECKOUT)) for path in sorted(tests)]
         # First, so that another -k takes its place.
         arguments[:0] = ["-k", DEFAULT_SELECTION]

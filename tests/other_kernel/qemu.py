@@ -21,8 +21,8 @@ DISK = "vda"
 def prepare(scratch: Path, disk: Path) -> Kernel:
     """Installs and downloads what is missing; raises Unavailable where that cannot be done."""
     packages.require(
-        ["qemu-system-x86", "kmod", "busybox-static"],
-        ["qemu-system-x86_64", "modprobe", "busybox", "setpriv"],
+        ["qemu-system-x86", "kmod", "busybox-static", "nftables"],
+        ["qemu-system-x86_64", "modprobe", "busybox", "setpriv", "nft"],
     )
     image = unpacked_image()
     release = image.name.removeprefix("linux-image-")

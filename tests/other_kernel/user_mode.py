@@ -15,8 +15,8 @@ MODULES = Path("/usr/lib/uml/modules")
 def prepare(scratch: Path, disk: Path) -> Kernel:
     """Installs what is missing; raises Unavailable if this machine cannot run it."""
     packages.require(
-        ["user-mode-linux", "kmod", "busybox-static"],
-        ["linux.uml", "modprobe", "busybox", "setpriv"],
+        ["user-mode-linux", "kmod", "busybox-static", "nftables"],
+        ["linux.uml", "modprobe", "busybox", "setpriv", "nft"],
     )
     command = [
         "env",

@@ -26,9 +26,12 @@ from linx_async import (
     SourceError,
     Trigger,
     Waiting,
+    netfilter,
     rtnl,
 )
 from linx_async._core.reconcile import identity_of
+from linx_async.cli.demo.firewall import FIREWALL
+from linx_async.cli.demo.stage import Stage
 from linx_async.cli.demo.view import told
 from linx_async.cli.events import Event, Story
 from linx_async.cli.passes import Passes
@@ -390,7 +393,7 @@ except SystemExit:
     assert "linx_async.sysctl" in loaded
     for unused in (
         *("rich", "trio", "cattrs", "pyroute2"),
-        *("linx_async.cgroup", "linx_async.rtnl", "linx_async.testing"),
+        *("linx_async.cgroup", "linx_async.rtnl", "linx_async.netfilter", "linx_async.testing"),
     ):
         assert unused not in loaded
 
@@ -407,6 +410,10 @@ except SystemExit:
             "  a was set to 0: not healed",
         ),
         (
+            {"event": "skipped", "key": "a firewall", "reason": "there is no program nft"},
+            "  skipped: a firewall: there is no program nft",
+        ),
+        (
             {"event": "machine", "sysctls": 1, "links": 2, "changed": []},
             "this machine is as it was: its own 1 sysctl and 2 links, before and after",
         ),
@@ -418,6 +425,21 @@ except SystemExit:
 )
 def test_an_event_of_the_demo_is_told_in_a_line(event: dict[str, Any], line: str) -> None:
     assert [re.sub(r"\x1b\[\d*m", "", text) for text in told(event)] == [line]
+
+
+@pytest.mark.anyio
+async def test_the_firewall_of_the_demo_is_left_out_with_the_reason_where_there_is_no_nft(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def refuse(_: object) -> None:
+        raise SourceError("there is no program nft")
+
+    monkeypatch.setattr(netfilter, "dry_run", refuse)
+    events: list[Any] = []
+    unused: Any = None
+    await FIREWALL.play(Stage(1, 0, events.append, unused))
+    reason = "there is no program nft"
+    assert events == [{"event": "skipped", "key": "a firewall", "reason": reason}]
 
 
 def test_a_demo_in_which_nothing_healed_says_so() -> None:

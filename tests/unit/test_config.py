@@ -62,7 +62,7 @@ def test_a_part_makes_its_source_with_the_option() -> None:
 def test_a_part_is_found_again_by_its_name() -> None:
     for part in (
         *(Part("sysctl"), Part("cgroup", "my org/web")),
-        *(Part("rtnl"), Part("rtnl", "protocol 80")),
+        *(Part("rtnl"), Part("rtnl", "protocol 80"), Part("netfilter", "ip my nat", None)),
     ):
         assert part_named(part.name) == part
 
@@ -204,8 +204,8 @@ pids.max = "a\\nb"
         (
             "[firewall]\n",
             (
-                "host.toml:1: [firewall]: unknown section; known sections are [cgroup], [rtnl], "
-                "[sysctl]"
+                "host.toml:1: [firewall]: unknown section; known sections are [cgroup], "
+                "[netfilter], [rtnl], [sysctl]"
             ),
         ),
         ("cgroups = 1\n", "host.toml:1: cgroups: unknown option; did you mean [cgroup]?"),
@@ -260,7 +260,10 @@ def test_an_array_that_is_not_closed_hides_nothing_that_follows() -> None:
             "host.toml:4: [sysctl] net.b: expected an integer, a boolean, text or a list of "
             "integers, got 1.5"
         ),
-        "host.toml:5: [else]: unknown section; known sections are [cgroup], [rtnl], [sysctl]",
+        (
+            "host.toml:5: [else]: unknown section; known sections are [cgroup], [netfilter], "
+            "[rtnl], [sysctl]"
+        ),
     ]
 
 

@@ -225,6 +225,10 @@ def test_what_is_declared_is_taken_by_the_source() -> None:
             "2: [rtnl] on_conflict: expected 'report' or 'replace', got 1",
         ),
         (
+            "[rtnl]\non_conflict = []",
+            "2: [rtnl] on_conflict: expected 'report' or 'replace', got []",
+        ),
+        (
             '[[rtnl.routes]]\ndestination = "default"\ngateway = 10.0.0.1',
             (
                 "3:15: [rtnl] routes[0].gateway: not TOML: expected newline or end of document "

@@ -53,18 +53,19 @@ class Value:
 
 
 class Entry:
-    """What the kernel shows in a dump, by rtnetlink(7).
+    """What the kernel shows in a dump, by netlink(7).
 
     Args:
-        wrong: The message that breaks it, in hexadecimal digits.
+        wrong: The message that breaks it, or several, in hexadecimal digits.
         look: The message that asks for the dump.
         needle: What is in the dump as long as it is there.
+        protocol: To which part of the kernel: NETLINK_ROUTE, or another.
     """
 
-    def __init__(self, wrong: str, look: str, needle: str) -> None:
+    def __init__(self, wrong: str, look: str, needle: str, protocol: int = 0) -> None:
         self._wrong, self._look = bytes.fromhex(wrong), bytes.fromhex(look)
         self._needle = bytes.fromhex(needle)
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
         with contextlib.suppress(OSError):  # before Linux 4.20 dumps are whole
             self._socket.setsockopt(SOL_NETLINK, GET_STRICT_CHECK, 1)
 

@@ -14,13 +14,14 @@ from ..._core.errors import LinxError
 from ..._core.groups import ungrouped
 from ...testing.namespaces import NamespaceUnavailable, unshare_this_process
 from ..signals import until_signal
+from .firewall import FIREWALL
 from .network import NETWORK
 from .stage import Scene, staged
 from .sysctls import SYSCTLS
 
 __all__ = ["SCENES", "main"]
 
-SCENES: tuple[Scene, ...] = (SYSCTLS, NETWORK)
+SCENES: tuple[Scene, ...] = (SYSCTLS, NETWORK, FIREWALL)
 
 
 def main(backend: str, rounds: int, pause: float) -> int:

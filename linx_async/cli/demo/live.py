@@ -15,7 +15,7 @@ from .view import Event, View, told
 
 __all__ = ["LiveView"]
 
-_LAST = frozenset({"summary", "machine", "error"})
+_LAST = frozenset({"skipped", "summary", "machine", "error"})
 """What is told below the table, once it stands still."""
 
 

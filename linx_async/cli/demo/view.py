@@ -69,8 +69,8 @@ def told(event: Event) -> list[str]:
             return ["", f"desired: {event['text']}"]
         case "applied":
             return ["  " + shade(event["text"], "green")]
-        case "waiting":
-            return ["  " + shade(f"waiting: {event['key']}: {event['reason']}", "yellow")]
+        case "waiting" | "skipped" as state:
+            return ["  " + shade(f"{state}: {event['key']}: {event['reason']}", "yellow")]
         case "failed" | "error":
             return ["  " + shade(f"failed: {event['text']}", "red")]
         case "pass":

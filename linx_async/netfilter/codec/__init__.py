@@ -1,0 +1,1 @@
+"""nf_tables as netlink messages, to and fro."""

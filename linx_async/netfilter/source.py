@@ -1,0 +1,295 @@
+"""The nf_tables source: one table of a network namespace."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Final, Literal, Self, TypeAlias, TypeVar
+
+from anyio import to_thread
+from attrs import evolve
+
+from .._core.checks import one_of
+from .._core.errors import DesiredStateError, StalePlan
+from .._core.groups import uninterrupted
+from .._core.model import DONE, Hint, Outcome, Plan, Waiting
+from .._core.ownership import Ownership
+from .._kernel.netns import NetworkNamespace, Target, namespace_of
+from .._kernel.nfnetlink import NfnetlinkSocket, StaleGeneration
+from .counted import counted_now
+from .desired import Table
+from .diff import LIFETIMES, Lifetime, diff
+from .diff.leftover import draft_leftover, tables_of
+from .encoding import changes_of
+from .hints import Wanted, subscription
+from .observed import Observed, ObservedTable
+from .ops import AdoptTable, DeleteTable, NetfilterOp
+from .owners import has_persistent_owners
+from .reach import Reach
+from .refusals import outcomes_of
+from .unowned import NO_PERSIST, is_unowned, may_lack_persist, without_owner
+from .views import Views
+
+__all__ = ["OnConflict", "Scope", "Source"]
+
+Scope: TypeAlias = NetworkNamespace | str | int | None
+"""Where: None is here, an int a pid, text a network namespace's name, or its path with a slash."""
+MaybeT = TypeVar("MaybeT", bound=Table | None)
+OnConflict: TypeAlias = Literal["report", "replace"]
+
+_PLANNED_AT_ONCE: Final = 500
+"""Rules and elements, above which a plan is made in a thread."""
+
+
+class Source:
+    """One table of nf_tables in a network namespace; which one, the desired state says.
+
+    Args:
+        scope: Where: a `NetworkNamespace`, or its short form. None is here.
+        lifetime: `persist`: the table is owned by our socket, so that no other program can write
+            to it, and stays when we end; it is owned again by whoever comes next. Before Linux
+            6.9 it is not owned, and the op that adds it says so.
+            `socket`: owned, and gone when the source is left, also by a crash. `shared`: not owned.
+        on_conflict: `report` leaves alone a table of that name which somebody else made; `replace`
+            puts ours in its place, as one transaction.
+        recreate: Whether what the kernel takes and passes over is made anew where it differs:
+            comments, the values of limits, gc-intervals. Else it is reported as failed.
+        replace: Whether a table of ours that is there is deleted and made anew, whatever differs.
+        adopt: Whether a table of ours is to be owned by this socket. For a single pass, after which
+            it has no owner again, that is of no use: what counts then is what is in it, whichever
+            program of ours owns it.
+
+    Raises:
+        DesiredStateError: No such form of a scope, lifetime or policy.
+        ScopeGone: There is no such process.
+    """
+
+    def __init__(
+        self,
+        scope: Scope = None,
+        *,
+        lifetime: Lifetime = "persist",
+        on_conflict: OnConflict = "report",
+        recreate: bool = False,
+        replace: bool = False,
+        adopt: bool = True,
+    ) -> None:
+        one_of(lifetime, "lifetime", LIFETIMES)
+        one_of(on_conflict, "on_conflict", ("report", "replace"))
+        self.scope: NetworkNamespace = namespace_of(scope)
+        self.lifetime: Lifetime = lifetime
+        self.on_conflict: OnConflict = on_conflict
+        self.recreate = recreate
+        self.replace = replace
+        self.adopt = adopt
+        self.name: str = f"netfilter@{self.scope}"
+        self.identity: str = self.name
+        self._target: Target | None = None
+        self._socket: NfnetlinkSocket | None = None
+        self._views: Views | None = None
+        self._reach = Reach()
+        self._at: tuple[Table | None, Observed] | None = None
+        self._followed: frozenset[str] | None = None
+        self._persists: bool | None = None
+        self._drafted: tuple[Table, ObservedTable | None, int, Plan[NetfilterOp]] | None = None
+
+    def check(self, desired: MaybeT, /) -> MaybeT:
+        """The desired table; None is none: those of our record are deleted.
+
+        Raises:
+            DesiredStateError: It is neither.
+        """
+        if desired is not None and not isinstance(desired, Table):
+            raise DesiredStateError(
+                f"netfilter: expected a Table, as netfilter.parse() gives it, got {desired!r:.200}"
+            )
+        return desired
+
+    async def __aenter__(self) -> Self:
+        """Pin the namespace, and open a socket in it.
+
+        Raises:
+            ScopeGone: The namespace is not there.
+            SourceError: It cannot be used.
+        """
+        try:
+            await uninterrupted(lambda: to_thread.run_sync(self._open))
+            target = self._pinned()
+            self._socket = await NfnetlinkSocket.open(opener=target.call)
+            self._views = Views(self._socket)
+        except BaseException:
+            await self._close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._close()
+
+    def _open(self) -> None:
+        """Pin the namespace; in a thread."""
+        self._target = target = self.scope.open()
+        self.identity = target.identity
+
+    async def _close(self) -> None:
+        target, socket = self._target, self._socket
+        self._target = self._socket = self._views = self._at = self._drafted = None
+        if target is not None:
+            target.close()
+        if socket is not None:
+            await socket.aclose()
+
+    @asynccontextmanager
+    async def subscribe(self) -> AsyncGenerator[AsyncIterator[Hint], None]:
+        """A stream of hints on the table that the last observation was about."""
+        target, _, _ = self._entered()
+        async with subscription(target, self._wanted) as hints:
+            yield hints
+
+    def _wanted(self) -> Wanted:
+        """What hints shall be about."""
+        if self._at is None:
+            return Wanted(self._followed)
+        desired, observed = self._at
+        keys = {*observed.tables, *([desired.key] if desired else [])}
+        return Wanted(frozenset(keys), self._reach.awaited)
+
+    def follow(self, *tables: Table) -> None:
+        """Say what hints shall be about, without a pass; none is everything."""
+        self._followed = frozenset(table.key for table in tables) or None
+
+    async def observe(self, desired: Table | None, owned: Ownership, /) -> Observed:
+        """Read the desired table, and those of our record.
+
+        Raises:
+            RuleError: A rule in nft's syntax is wrong.
+            ScopeGone: The namespace is not there any more.
+            SourceError: It could not be read.
+        """
+        target, socket, views = self._entered()
+        if target.foreign:
+            await to_thread.run_sync(target.check)
+        names = tables_of(owned)
+        wanted: Table | None = None
+        waiting: tuple[Waiting, ...] = ()
+        if desired is not None:
+            wanted, waiting = await self._reach.of(desired, target)
+            names.add((desired.family, desired.name))
+        generation, tables = await views.tables(names, wanted)
+        in_doubt = self.lifetime == "persist" and self._persists is None
+        if in_doubt and desired is not None and is_unowned(tables.get(desired.key)):
+            self._persists = await has_persistent_owners(socket, desired.family)
+        observed = Observed(generation, tables, socket.port, wanted, waiting)
+        self._at = desired, observed
+        if wanted is not None and self._is_long(wanted, tables.get(wanted.key)):
+            # Kept for `diff`: a long plan is made in a thread, not on the event loop's.
+            await to_thread.run_sync(self.diff, desired, observed, owned)
+        return observed
+
+    def _is_long(self, wanted: Table, there: ObservedTable | None) -> bool:
+        """Whether it takes long to plan."""
+        last = self._drafted
+        if last is not None and last[0] is wanted and last[1] is there:
+            return False
+        rules = wanted.size if there is None else max(wanted.size, there.size)
+        return rules > _PLANNED_AT_ONCE
+
+    def diff(
+        self, desired: Table | None, observed: Observed, owned: Ownership, /
+    ) -> Plan[NetfilterOp]:
+        """The ops that lead from observed to desired, as one batch.
+
+        Raises:
+            DesiredStateError: The desired table has rules that were not compiled.
+        """
+        plan: Plan[NetfilterOp] = Plan()
+        if desired is not None:
+            if observed.desired is None:
+                return Plan(waiting=observed.waiting)
+            there, port = observed.tables.get(desired.key), observed.port
+            if there is not None and there.head.ours and not self.adopt:
+                port = there.head.owner or port
+            plan = self._plan(observed.desired, there, port)
+            if plan.conflicts:
+                return plan  # what was there before stays: the firewall would be open without it
+        deleted, stale = draft_leftover(desired, observed, owned)
+        due = (op for op in plan.ops if self.adopt or not isinstance(op, AdoptTable))
+        # First the new: the policy of a new chain, and ranges in new sets, hold a moment after the
+        # rules do (nft_chain_commit_drop_policy(), nft_set_commit_update()).
+        ops = (*due, *deleted)
+        batches = (ops,) if ops else ()
+        return evolve(plan, batches=batches, stale=stale, waiting=observed.waiting)
+
+    def _plan(self, desired: Table, there: ObservedTable | None, port: int) -> Plan[NetfilterOp]:
+        """The diff of one table; that of the last pass where both sides are still the same."""
+        last = self._drafted
+        if last is not None and last[0] is desired and last[1] is there and last[2] == port:
+            return last[3]
+        plan = diff(
+            desired,
+            there,
+            lifetime="shared" if self._persists is False else self.lifetime,
+            port=port,
+            replace=self.on_conflict == "replace",
+            recreate=self.recreate,
+            anew=self.replace,
+        )
+        if self._persists is False:
+            plan = without_owner(plan)
+        self._drafted = desired, there, port, plan
+        return plan
+
+    async def apply(self, batch: Sequence[NetfilterOp], /) -> Sequence[Outcome]:
+        """Send ops to the kernel as one transaction: all are done, or none.
+
+        Raises:
+            StalePlan: Somebody changed the rule set since it was observed.
+            SourceError: No whole answer came.
+        """
+        _, socket, views = self._entered()
+        if self._at is None:
+            raise RuntimeError(f"{self.name}: observe first")
+        desired, observed = self._at
+        family, name = (desired.family, desired.name) if desired else ("inet", "")  # deletes only
+        key = desired.key if desired else batch[0].key
+        counted = await counted_now(batch, observed.tables.get(key), socket)
+        # In a thread: there may be a million elements.
+        changes, places = await to_thread.run_sync(changes_of, counted, family, name)
+        # Who alone may write need not race with those who change other tables.
+        there = observed.tables.get(key)
+        alone = there is not None and there.head.owner == socket.port
+        alone = alone and not any(isinstance(op, DeleteTable) for op in batch)
+        at = None if alone else observed.generation
+        try:
+            commit = await socket.commit(changes, generation=at, key=key)
+        except StaleGeneration as error:
+            raise StalePlan(f"{self.name}: {error}") from error
+        except BaseException:
+            views.forget()  # it may have been carried out
+            raise
+        if not commit.refused:
+            views.committed(family, name, batch, commit.generation)
+            return [DONE] * len(batch)
+        outcomes = outcomes_of(batch, places, commit)
+        if self._persists is None and may_lack_persist(batch, outcomes):
+            self._persists = await has_persistent_owners(socket, family)
+            if not self._persists:
+                self._drafted = None
+                raise StalePlan(f"{self.name}: {NO_PERSIST}")
+        return outcomes
+
+    def _pinned(self) -> Target:
+        if self._target is None:
+            raise RuntimeError(f"{self.name}: enter the source first (async with)")
+        return self._target
+
+    def _entered(self) -> tuple[Target, NfnetlinkSocket, Views]:
+        target = self._pinned()
+        if self._socket is None or self._views is None:
+            raise RuntimeError(f"{self.name}: enter the source first (async with)")
+        return target, self._socket, self._views

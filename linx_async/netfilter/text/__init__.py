@@ -1,0 +1,1 @@
+"""Tables in nft's syntax, by way of the nft program."""
