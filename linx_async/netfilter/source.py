@@ -21,6 +21,7 @@ from .counted import counted_now
 from .desired import Table
 from .diff import LIFETIMES, Lifetime, diff
 from .diff.leftover import draft_leftover, tables_of
+from .diff.shutting import shuts
 from .encoding import changes_of
 from .hints import Wanted, subscription
 from .observed import Observed, ObservedTable
@@ -54,8 +55,8 @@ class Source:
         on_conflict: `report` leaves alone a table of that name which somebody else made; `replace`
             puts ours in its place, as one transaction.
         recreate: Whether what the kernel takes and passes over is made anew where it differs:
-            comments, the values of limits, gc-intervals. Else it is reported as failed.
-        replace: Whether a table of ours that is there is deleted and made anew, whatever differs.
+            comments, the values of limits. Else it is reported as failed.
+        replace: Whether the first pass makes a table of ours anew, whatever differs.
         adopt: Whether a table of ours is to be owned by this socket. For a single pass, after which
             it has no owner again, that is of no use: what counts then is what is in it, whichever
             program of ours owns it.
@@ -81,7 +82,7 @@ class Source:
         self.lifetime: Lifetime = lifetime
         self.on_conflict: OnConflict = on_conflict
         self.recreate = recreate
-        self.replace = replace
+        self._replaces = replace
         self.adopt = adopt
         self.name: str = f"netfilter@{self.scope}"
         self.identity: str = self.name
@@ -147,8 +148,7 @@ class Source:
     @asynccontextmanager
     async def subscribe(self) -> AsyncGenerator[AsyncIterator[Hint], None]:
         """A stream of hints on the table that the last observation was about."""
-        target, _, _ = self._entered()
-        async with subscription(target, self._wanted) as hints:
+        async with subscription(self._pinned(), self._wanted) as hints:
             yield hints
 
     def _wanted(self) -> Wanted:
@@ -237,7 +237,7 @@ class Source:
             port=port,
             replace=self.on_conflict == "replace",
             recreate=self.recreate,
-            anew=self.replace,
+            anew=self._replaces,
         )
         if self._persists is False:
             plan = without_owner(plan)
@@ -262,9 +262,9 @@ class Source:
         changes, places = await to_thread.run_sync(changes_of, counted, family, name)
         # Who alone may write need not race with those who change other tables.
         there = observed.tables.get(key)
-        alone = there is not None and there.head.owner == socket.port
-        alone = alone and not any(isinstance(op, DeleteTable) for op in batch)
-        at = None if alone else observed.generation
+        owned = there is not None and there.head.owner == socket.port
+        others = any(isinstance(op, DeleteTable) for op in batch)
+        at = None if owned and not others else observed.generation
         try:
             commit = await socket.commit(changes, generation=at, key=key)
         except StaleGeneration as error:
@@ -274,6 +274,7 @@ class Source:
             raise
         if not commit.refused:
             views.committed(family, name, batch, commit.generation)
+            self._replaces = False
             return [DONE] * len(batch)
         outcomes = outcomes_of(batch, places, commit)
         if self._persists is None and may_lack_persist(batch, outcomes):
@@ -282,6 +283,10 @@ class Source:
                 self._drafted = None
                 raise StalePlan(f"{self.name}: {NO_PERSIST}")
         return outcomes
+
+    def unsettles(self, op: NetfilterOp) -> bool:
+        """Whether an op is to be undone in the same pass."""
+        return shuts(op)
 
     def _pinned(self) -> Target:
         if self._target is None:

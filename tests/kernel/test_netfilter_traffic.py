@@ -142,6 +142,14 @@ PAIRS: Final[dict[str, Callable[[], tuple[Table, Table]]]] = {
         table(DROPS),
         table(DROPS, priority=-10),
     ),
+    "a chain that drops has another priority": lambda: (
+        table(ACCEPTS, policy="drop"),
+        table(ACCEPTS, policy="drop", priority=-10),
+    ),
+    "a table that drops has another comment": lambda: (
+        evolve(table(ACCEPTS, policy="drop"), comment="one"),
+        evolve(table(ACCEPTS, policy="drop"), comment="other"),
+    ),
     "the chain has another hook": lambda: (
         table(f"{DROPS}\n{MANY}"),
         table(f"{MANY}\n{DROPS}", hook="prerouting"),

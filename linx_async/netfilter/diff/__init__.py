@@ -68,7 +68,7 @@ def diff(
             0 if observed is None else observed.head.handle,
             why,
         )
-        return Plan(((head, *draft_new(desired)),))
+        return Plan(((head, *draft_new(desired, again=observed is not None)),))
     ops, passed_over = draft_contents(desired, observed, recreate=recreate)
     if observed.head.comment != desired.comment:
         passed_over[desired.key] = "its comment is another"

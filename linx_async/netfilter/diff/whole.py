@@ -33,6 +33,7 @@ from .anew import Anew
 from .chain_rules import added_again, draft_rules
 from .multiset import element_changes
 from .ranges import range_changes
+from .shutting import shut
 from .times import same_time, settled
 from .written import written_sets
 
@@ -62,8 +63,13 @@ class _Batch:
         return [*self.emptied, *self.made, *self.elements, *self.rules, *self.deleted]
 
 
-def draft_new(desired: Table) -> list[NetfilterOp]:
-    """The ops that fill a table in which nothing is."""
+def draft_new(desired: Table, *, again: bool = False) -> list[NetfilterOp]:
+    """The ops that fill a table in which nothing is.
+
+    Args:
+        desired: What should be there.
+        again: Whether it takes the place of another in the same transaction.
+    """
     batch = _Batch()
     batch.made += [AddObject(each) for each in desired.objects]
     batch.made += [AddFlowtable(each) for each in desired.flowtables]
@@ -72,6 +78,8 @@ def draft_new(desired: Table) -> list[NetfilterOp]:
     batch.elements += [AddElements(each, each.elements) for each in desired.sets if each.elements]
     for each in desired.chains:
         batch.rules += draft_rules(each.name, compiled(each), ())
+    if again:
+        batch.rules += shut(desired.chains)
     return batch.ops()
 
 
@@ -103,6 +111,8 @@ def draft_contents(
         rules = () if there is None else there.rules
         write = added_again if each.name in affected else draft_rules
         batch.rules += write(each.name, compiled(each), rules)
+    changed = {op.part.name for op in batch.made if isinstance(op, AddChain | UpdateChain)}
+    batch.rules += shut(each for each in desired.chains if each.name in changed)
     _delete(batch.deleted, desired, observed, anew, affected)
     return batch.ops(), anew.passed_over
 
