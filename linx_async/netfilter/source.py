@@ -25,7 +25,7 @@ from .diff.shutting import shuts
 from .encoding import changes_of
 from .hints import Wanted, subscription
 from .observed import Observed, ObservedTable
-from .ops import AdoptTable, DeleteTable, NetfilterOp
+from .ops import AddRule, AdoptTable, DeleteTable, NetfilterOp
 from .owners import has_persistent_owners
 from .reach import Reach
 from .refusals import outcomes_of
@@ -285,8 +285,8 @@ class Source:
         return outcomes
 
     def unsettles(self, op: NetfilterOp) -> bool:
-        """Whether an op is to be undone in the same pass."""
-        return shuts(op)
+        """Whether something is to go once an op was done: the op's own, or what it replaces."""
+        return shuts(op) or (isinstance(op, AddRule) and op.ahead)
 
     def _pinned(self) -> Target:
         if self._target is None:

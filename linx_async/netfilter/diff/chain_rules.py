@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..desired import Rule
 from ..observed import ObservedRule
 from ..ops import AddRule, DeleteRule, FlushChain, MoveRule, NetfilterOp, ReplaceRule
+from .ahead import put_ahead
 from .matching import matched
 from .order import Listed, Placed, edit_script
 from .steps import Delete, Flush, Insert, Last, Move, Replace
@@ -49,7 +50,7 @@ def draft_rules(
                 ops.append(DeleteRule(chain, handle, by_handle[handle].rule))
             case Flush():
                 ops.append(FlushChain(chain, len(observed)))
-    return ops
+    return put_ahead(ops)
 
 
 def added_again(

@@ -17,6 +17,7 @@ from ..ops import (
     AddElements,
     AddFlowtable,
     AddObject,
+    AddRule,
     AddSet,
     DeleteChain,
     DeleteElements,
@@ -113,7 +114,9 @@ def draft_contents(
         batch.rules += write(each.name, compiled(each), rules)
     changed = {op.part.name for op in batch.made if isinstance(op, AddChain | UpdateChain)}
     batch.rules += shut(each for each in desired.chains if each.name in changed)
-    _delete(batch.deleted, desired, observed, anew, affected)
+    if not any(isinstance(op, AddRule) and op.ahead for op in batch.rules):
+        # Else rules are left until the next round, and what they use with them.
+        _delete(batch.deleted, desired, observed, anew, affected)
     return batch.ops(), anew.passed_over
 
 

@@ -23,6 +23,7 @@ class AddRule(Create):
         anchor: Where it is put.
         state: Its expressions as they were observed elsewhere, with what they counted; empty
             where there is nothing to carry over.
+        ahead: Whether what it takes the place of goes only after it.
     """
 
     chain: str
@@ -30,6 +31,7 @@ class AddRule(Create):
     rule: Rule
     anchor: Anchor
     state: bytes = field(default=b"", repr=False)
+    ahead: bool = False
     requires = NOTHING
 
     @property
@@ -38,7 +40,8 @@ class AddRule(Create):
         return f"rule {self.chain}[{self.index}]"
 
     def __str__(self) -> str:
-        return f"add {self.key}{_said(self.rule)}"
+        before = " ahead of what goes" if self.ahead else ""
+        return f"add {self.key}{before}{_said(self.rule)}"
 
 
 @frozen
