@@ -41,6 +41,7 @@ def test_without_a_comment_the_rest_is_all() -> None:
     "raw",
     [
         b"a rule of another program",
+        b"\0\0",  # nothing, not even a NUL
         b"\0\2ab",  # no NUL
         b"\0\3a\0b",  # a NUL inside
         b"\0\2a\0\0\2b\0",  # two of them

@@ -170,7 +170,7 @@ def _text(value: str) -> bytes:
 
 
 def _is_text(value: bytes) -> bool:
-    return value.find(b"\0") == len(value) - 1
+    return value != b"" and value.find(b"\0") == len(value) - 1
 
 
 def _untext(value: bytes) -> str:
