@@ -67,7 +67,7 @@ class Transactions:
     """
 
     def __init__(self) -> None:
-        self.reader = Reader()
+        self.reader: Reader = Reader()
         self._changes: list[Announcement] = []
         self._elements: dict[bytes, Rest] = {}
         self._wrong = ""

@@ -117,6 +117,9 @@ PAIRS: Final[dict[str, Callable[[], tuple[Table, Table]]]] = {
         table(
             "udp dport vmap @ways",
             more=f"""
+            chain away {{
+                drop
+            }}
             map ways {{ type inet_service : verdict; elements = {{ {SHUT} : drop }}; }}
             """,
         ),

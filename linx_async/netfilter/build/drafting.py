@@ -34,7 +34,7 @@ class Drafting:
 
     def __init__(self, family: str, sets: Mapping[str, Set]) -> None:
         self.family = family
-        self.layers = Layers(family, self._meta, self.compare_bytes)
+        self.layers: Layers = Layers(family, self._meta, self.compare_bytes)
         self._sets = sets
         self._own: list[Set] = []
         self._steps: list[Step] = []

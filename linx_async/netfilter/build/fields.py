@@ -199,7 +199,8 @@ class Field(Key):
     def __ge__(self, other: Any) -> matches.Match:
         return matches.comparison(self, ">=", other)
 
-    __hash__ = object.__hash__
+    def __hash__(self) -> int:
+        return object.__hash__(self)
 
     def any_of(self, *flags: str | int) -> matches.Match:
         """At least one of these flags is set, as in nft's `ct state established,related`."""

@@ -67,7 +67,7 @@ class Layers:
         self._at: list[Header | None] = [link, network, None]
         self._outer: list[Header] = []
         self._matched: set[int] = set()
-        self.has_transport = False
+        self.has_transport: bool = False
 
     @property
     def network(self) -> Header | None:

@@ -276,9 +276,12 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
 }
 """By the name of the expression."""
 
+
+def _states(schema: Schema) -> frozenset[int]:
+    return frozenset(n for n, each in schema.fields.items() if each.kind is Kind.STATE)
+
+
 COUNTING: Final[Mapping[bytes, frozenset[int]]] = {
-    name.encode(): counted
-    for name, schema in SCHEMAS.items()
-    if (counted := frozenset(n for n, each in schema.fields.items() if each.kind is Kind.STATE))
+    name.encode(): _states(schema) for name, schema in SCHEMAS.items() if _states(schema)
 }
 """The attributes that tell state, of the expressions that have some."""

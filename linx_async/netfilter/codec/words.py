@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import Final
 
 from ..._kernel.netlink import NetlinkDecodeError, pack_attribute
@@ -13,8 +14,8 @@ _U32: Final = struct.Struct(">I")
 _S32: Final = struct.Struct(">i")
 _U64: Final = struct.Struct(">Q")
 
-be32 = _U32.pack
-be64 = _U64.pack
+be32: Final[Callable[[int], bytes]] = _U32.pack
+be64: Final[Callable[[int], bytes]] = _U64.pack
 
 
 def pack_be32(kind: int, value: int) -> bytes:

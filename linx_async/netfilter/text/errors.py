@@ -79,7 +79,7 @@ class TextError(DesiredStateError):
     """
 
     def __init__(self, complaints: Sequence[Complaint], version: str = "") -> None:
-        self.complaints = tuple(complaints)
+        self.complaints: tuple[Complaint, ...] = tuple(complaints)
         self.version = version
         super().__init__(self.complaints, version)
 
