@@ -91,7 +91,7 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument(
         "--time-limit",
         type=float,
-        default=840.0,
+        default=1200.0,
         metavar="SECONDS",
         help="for the boot and the tests together (default: %(default)g)",
     )
