@@ -1,15 +1,18 @@
-"""Runs the Python blocks of the README and of the docs as tests, on asyncio and on trio."""
+"""Runs the blocks of the README and of the docs as tests; Python on asyncio and on trio."""
 
 from __future__ import annotations
 
 import ast
 import inspect
+import os
 import re
+import subprocess
+import traceback
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from types import CodeType
-from typing import Any
+from typing import Any, TypeAlias
 from unittest.mock import patch
 
 import anyio
@@ -18,14 +21,28 @@ from sybil import Document, Example, Region, Sybil
 from sybil.evaluators.python import pad
 from sybil.integration.pytest import SybilItem
 from sybil.parsers.markdown import CodeBlockParser
+from sybil.sybil import SybilCollection
 
-SKIP = re.compile(r"<!--\s*skip\b:?\s*(?P<reason>(?:(?!-->).)*?)\s*-->\s*\Z", re.DOTALL)
-TIME_LIMIT = 60.0  # seconds: a block that never ends is a failure, not a hang
+from linx_async._kernel.release import kernel_release
+from linx_async.testing.namespaces import (
+    NamespaceUnavailable,
+    cgroup2_writable,
+    unshare_this_process,
+)
+from tests.blocks import SKIP, TIME_LIMIT, BlockParser, leave
+from tests.emptying import empty
+from tests.settings import put_back, settings
+
+pytest_plugins = ["linx_async.testing.pytest_plugin"]
+
+NEEDS = re.compile(r"<!--\s*needs:\s*(?P<what>(?:(?!-->).)*?)\s*-->\s*\Z", re.DOTALL)
+Evaluator: TypeAlias = Callable[[Example], str | None]
 
 
 class SnippetParser(CodeBlockParser):
     """The Python blocks of a Markdown document; `<!-- skip: reason -->` above one leaves it out.
 
+    `<!-- needs: a cgroup -->` leaves it out where there is none; `LACKING` has what may be needed.
     A block may await at its top level. Blocks of a document share their names.
     """
 
@@ -39,6 +56,8 @@ class SnippetParser(CodeBlockParser):
         for region in super().__call__(document):
             if skip := SKIP.search(document.text, 0, region.start):
                 region.evaluator = skipping(skip["reason"], document, region)
+            elif needs := NEEDS.search(document.text, 0, region.start):
+                region.evaluator = needing(needs["what"], self.evaluate)
             yield region
 
     def evaluate(self, example: Example) -> str | None:
@@ -59,11 +78,14 @@ class SnippetParser(CodeBlockParser):
 
 
 async def run_in_time(code: CodeType, namespace: dict[str, Any]) -> None:
-    with anyio.fail_after(TIME_LIMIT):
-        await eval(code, namespace)
+    try:
+        with anyio.fail_after(TIME_LIMIT):
+            await eval(code, namespace)
+    except ExceptionGroup as group:  # sybil 10 cannot show one
+        raise AssertionError("".join(traceback.format_exception(group))) from None
 
 
-def skipping(reason: str, document: Document, region: Region) -> Callable[[Example], str | None]:
+def skipping(reason: str, document: Document, region: Region) -> Evaluator:
     place = f"{Path(document.path).name}, {document.line_column(region.start)}"
     if not reason:
         raise ValueError(f"{place}: a block that is not run needs `<!-- skip: reason -->`")
@@ -74,12 +96,80 @@ def skipping(reason: str, document: Document, region: Region) -> Callable[[Examp
     return skip
 
 
+def needing(what: str, evaluate: Evaluator) -> Evaluator:
+    needs = [LACKING[each] for each in what.split(", ")]
+
+    def evaluate_where_it_can(example: Example) -> str | None:
+        for lacking in needs:
+            if reason := lacking():
+                pytest.skip(f"{Path(example.path).name}: {reason}")
+        return evaluate(example)
+
+    return evaluate_where_it_can
+
+
+def older_than(*version: int) -> str:
+    return f"it takes Linux {version[0]}.{version[1]}" if kernel_release() < version else ""
+
+
+def no_cgroup() -> str:
+    return "" if cgroup2_writable() else "there is no cgroup v2 that this user may write to"
+
+
+def no_cgroup_mount() -> str:
+    mounts = Path("/proc/self/mountinfo").read_text(errors="surrogateescape")
+    return "" if " - cgroup2 " in mounts else "cgroup v2 is not mounted"
+
+
+def no_proc() -> str:
+    command = ["unshare", "--pid", "--fork", "--mount-proc", "true"]
+    done = subprocess.run(command, capture_output=True, check=False)
+    return "" if done.returncode == 0 else "no /proc may be mounted here"
+
+
+LACKING: dict[str, Callable[[], str]] = {
+    "Linux 5.14": partial(older_than, 5, 14),
+    "Linux 5.18": partial(older_than, 5, 18),
+    "Linux 6.9": partial(older_than, 6, 9),
+    "a cgroup": no_cgroup,
+    "a /proc of one's own": no_proc,
+    "cgroup v2": no_cgroup_mount,
+}
+"""Why a block that needs this cannot be run here; empty where it can."""
+
+
+PAGES = ("README.md", "docs/*.md", "docs/**/*.md")
+
+
+SETTINGS: dict[Path, str] = {}
+"""The sysctls that a page begins with, whatever was run before it."""
+
+
+def begin_anew(_names: dict[str, Any]) -> None:
+    put_back(SETTINGS)
+
+
+def leave_nothing(_names: dict[str, Any]) -> None:
+    """What is run after a page in the namespace that it changed finds that empty."""
+    if SETTINGS:  # else it is the machine's own
+        empty()
+
+
 def snippets(backend: str) -> Sybil:
-    patterns = ["README.md", "docs/*.md", "docs/**/*.md"]
-    return Sybil(parsers=[SnippetParser(backend)], patterns=patterns, name=backend)
+    return Sybil(
+        parsers=[SnippetParser(backend)],
+        patterns=PAGES,
+        name=backend,
+        setup=begin_anew,
+        teardown=leave_nothing,
+    )
 
 
-pytest_collect_file = (snippets("asyncio") + snippets("trio")).pytest()
+# What is not Python has nothing to do with a backend, and a rule: see there.
+all_else = Sybil(
+    parsers=[BlockParser()], patterns=PAGES, name="else", setup=begin_anew, teardown=leave
+)
+pytest_collect_file = SybilCollection([all_else, snippets("asyncio"), snippets("trio")]).pytest()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -87,11 +177,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     blocks = [item for item in session.items if isinstance(item, SybilItem)]
     if not blocks:
         return
-    # Late, as other tests need not have it, and still before there is a second thread.
-    from linx_async.testing.namespaces import NamespaceUnavailable, unshare_this_process
-
-    try:
-        unshare_this_process()
-    except NamespaceUnavailable as error:
+    shared = os.environ.get("LINX_TESTS_SHARED")
+    if shared is None:  # else a worker of the suite, which was isolated from the first
+        try:  # before there is a second thread
+            unshare_this_process()
+        except NamespaceUnavailable as error:
+            shared = error.reason
+    if shared:
         for block in blocks:
-            block.add_marker(pytest.mark.skip(reason=error.reason))
+            block.add_marker(pytest.mark.skip(reason=shared))
+    else:
+        SETTINGS.update(settings())

@@ -1,4 +1,4 @@
-"""The project's checks, one session each: lint, types, tests, docs, bench, kernel, fuzz, soak."""
+"""The project's checks, one session each, and the recordings that its docs show."""
 
 from __future__ import annotations
 
@@ -64,6 +64,23 @@ def docs(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "docs", "README.md", *session.posargs)
 
 
+@nox.session(python=PYTHONS[0])
+def lowest(session: nox.Session) -> None:
+    """Run the tests with the lowest versions that pyproject.toml allows, on the lowest Python."""
+    constraints = Path(session.create_tmp()) / "lowest.txt"
+    told = session.run("python", "tests/lowest.py", silent=True)
+    constraints.write_text(str(told))
+    install(session, "--constraint", str(constraints))
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def links(session: nox.Session) -> None:
+    """Ask for every page of the web that the docs link to, where there is a network."""
+    install(session)
+    run_or_skip(session, ["python", "-m", "tests.links"])
+
+
 @nox.session
 def bench(session: nox.Session) -> None:
     """Run the benchmarks, each a script that prints what it measured."""
@@ -97,6 +114,13 @@ def soak(session: nox.Session) -> None:
     """Tell random stories over the real kernel, for the seconds that are given, or ten minutes."""
     install(session)
     run_or_skip(session, ["python", "-m", "tests.soak", *session.posargs])
+
+
+@nox.session
+def recordings(session: nox.Session) -> None:
+    """Record what the docs show of the program in a terminal, all of it or what is named."""
+    install(session)
+    run_or_skip(session, ["python", "-m", "tests.recordings", *session.posargs])
 
 
 def run_or_skip(session: nox.Session, command: list[str]) -> None:

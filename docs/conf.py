@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from sphinx.application import Sphinx
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 project = "linx-async"
 author = "the linx-async authors"
 copyright = author
 release = version = importlib.metadata.version("linx-async")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build", "rtnl_hints.md", "netfilter_hints.md"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_click",
+    "file_fields",
+]
+exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"linx-async {release}"
 default_role = "code"
+smartquotes = False  # quotes and dashes are to be copied
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 
@@ -29,16 +40,21 @@ napoleon_use_ivar = True
 napoleon_use_rtype = False
 python_use_unqualified_type_names = True
 
+manpages_url = "https://man7.org/linux/man-pages/man{section}/{page}.{section}.html"
+linkcheck_timeout = 20
+linkcheck_retries = 2
+linkcheck_ignore = [r"http://ADDR/"]  # of the help of a command
+
 nitpicky = True
 # Other projects, type variables, aliases, and what public classes are made of have no page here.
 OTHERS = (
     "anyio|asyncio|attrs?|collections|contextlib|contextvars|enum|ipaddress|os|pathlib|random"
-    "|subprocess|types|typing"
+    "|opentelemetry|prometheus_client|socket|subprocess|types|typing"
 )
 nitpick_ignore_regex = [
     ("py:.*", rf"({OTHERS})\..*"),
-    ("py:.*", r"(.*\.)?(DesiredT|ObservedT|OpT|OpT_co|_Ts)"),
-    ("py:.*", r"(.*\.)?(DesiredLike|FlatOp|Value)"),
+    ("py:.*", r"(.*\.)?(DesiredT|ObservedT|OpT|OpT_co|_Ts?)"),
+    ("py:.*", r"(.*\.)?(DesiredLike|FlatOp|LimitOp|SysctlOp|Value)"),
     ("py:.*", r"(.*\.)?(Announced|IP|Kind|RouteKey|Unknown)"),
     ("py:.*", r"linx_async\._(flat|kernel)\..*"),
     # How the routes of a pass are kept is nobody's business; `table()` is.
@@ -61,6 +77,7 @@ def show_where_it_is_public(module: ModuleType) -> None:
 for package in (
     "linx_async",
     "linx_async.sysctl",
+    "linx_async.metrics",
     "linx_async.cgroup",
     "linx_async.rtnl",
     "linx_async.netfilter",

@@ -15,6 +15,8 @@ from ._core.errors import (
     StalePlan,
     StoreError,
 )
+from ._core.hints import HintQueue
+from ._core.hooks import Hooks
 from ._core.loop import Loop
 from ._core.memory import MemoryStore, Record, Store
 from ._core.model import (
@@ -44,6 +46,8 @@ __all__ = [
     "Failure",
     "FileStore",
     "Hint",
+    "HintQueue",
+    "Hooks",
     "LinxError",
     "Loop",
     "LoopFailed",

@@ -13,11 +13,11 @@ import pytest
 from attrs import frozen
 
 from linx_async import Loop, Report, SourceError
-from linx_async._flat.diff import FlatOp
 from linx_async._flat.observed import Observed
 from linx_async._kernel.inotify import Change, Mask, Watches, watching
 from linx_async.cgroup import Desired, Source, Value
 from linx_async.cgroup.desired import DesiredLike
+from linx_async.cgroup.ops import LimitOp
 from linx_async.testing.namespaces import cgroup2_writable, controllers, scratch_cgroup
 
 PATIENCE = 60.0
@@ -171,13 +171,13 @@ class Kept:
 
     def __init__(
         self,
-        loop: Loop[DesiredLike, Observed, FlatOp],
-        reports: AsyncIterator[Report[FlatOp] | SourceError],
+        loop: Loop[DesiredLike, Observed, LimitOp],
+        reports: AsyncIterator[Report[LimitOp] | SourceError],
     ) -> None:
         self.loop = loop
         self._reports = reports
 
-    async def until(self, seen: Callable[[Report[FlatOp]], bool]) -> Report[FlatOp]:
+    async def until(self, seen: Callable[[Report[LimitOp]], bool]) -> Report[LimitOp]:
         """The next report that is like that."""
         with anyio.fail_after(PATIENCE):
             async for report in self._reports:
@@ -191,14 +191,14 @@ class Kept:
             while reads(file) != text:
                 await anext(self._reports)
 
-    async def until_converged(self, revision: int | None = None) -> Report[FlatOp]:
+    async def until_converged(self, revision: int | None = None) -> Report[LimitOp]:
         with anyio.fail_after(PATIENCE):
             return await self.loop.wait_converged(revision)
 
-    async def until_waiting(self) -> Report[FlatOp]:
+    async def until_waiting(self) -> Report[LimitOp]:
         return await self.until(lambda report: bool(report.waiting))
 
-    async def fail_often(self) -> Report[FlatOp]:
+    async def fail_often(self) -> Report[LimitOp]:
         """Force passes that fail, until the next retry is half a minute away."""
         report = await self.once_more()
         for _ in range(12):
@@ -206,7 +206,7 @@ class Kept:
             assert report.failed
         return report
 
-    async def once_more(self) -> Report[FlatOp]:
+    async def once_more(self) -> Report[LimitOp]:
         """Force a pass."""
         with anyio.fail_after(PATIENCE):
             return await self.loop.reconcile()

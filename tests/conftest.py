@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
+import signal
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from inspect import iscoroutinefunction
@@ -19,24 +22,31 @@ from linx_async.testing.namespaces import (
     Namespaces,
     NamespaceUnavailable,
     cgroup2_writable,
-    scratch_cgroup,
-    throwaway,
     unshare_this_process,
 )
+from tests import outside
 from tests.leftovers import Snapshot, running_tasks
 from tests.loop_guard import LoopGuard
 
 TESTS = Path(__file__).parent
 UID = os.getuid()
+MOST_PROCESSES = 4
+SHARING = ("cgroup", "cli", "crash", "demo", "namespaces", "poll", "sysctl", "tour")
+"""In the names of files whose tests change cgroups, or sysctls that wake all who poll them."""
 GUARD = LoopGuard(Path(linx_async.__file__).parent)
 
-# Here, since it has to be before any thread starts.
-try:
-    unshare_this_process()
-except NamespaceUnavailable as error:
-    shared: str | None = error.reason
-else:
-    shared = None
+# A shell starts what it leaves in its background with SIGINT ignored, and all children inherit it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Here, since it has to be before any thread starts; a worker is isolated from the first.
+shared = os.environ.get("LINX_TESTS_SHARED")
+if shared is None:
+    outside.leave_a_shell()
+    try:
+        unshare_this_process()
+    except NamespaceUnavailable as error:
+        shared = error.reason
 
 for name, examples in (("quick", 25), ("ci", 100)):
     settings.register_profile(
@@ -50,6 +60,40 @@ for name, examples in (("quick", 25), ("ci", 100)):
 settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "quick")
 )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Spread the whole suite over the processors; some files, or one test, need no such thing."""
+    option = config.option
+    if (
+        not hasattr(config, "workerinput")
+        and config.args_source is pytest.Config.ArgsSource.TESTPATHS
+        and getattr(option, "numprocesses", 0) is None
+        and not (option.usepdb or option.collectonly)
+    ):
+        option.numprocesses = min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
+        option.dist = "loadfile"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(specs: list[Any]) -> None:
+    for spec in specs:
+        spec.python = shlex.join([sys.executable, str(TESTS / "isolated.py")])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Leave the tests of a file together, and all that share what no namespace keeps apart."""
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+    class Together(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            shares = any(word in file.rpartition("/")[2] for word in SHARING)
+            return "machine" if shares else file
+
+    return Together(config, log)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -148,23 +192,18 @@ def is_async(item: pytest.Item) -> bool:
 
 
 @pytest.fixture
-def box() -> Iterator[Namespaces]:
+def box(linx_box: Namespaces) -> Namespaces:
     """A process in a network and a UTS namespace that are neither ours nor the machine's."""
-    with throwaway("net", "uts") as box:
-        yield box
+    return linx_box
 
 
 @pytest.fixture
-def foreigner() -> Iterator[Namespaces]:
+def foreigner(linx_foreigner: Namespaces) -> Namespaces:
     """Another process in our own namespaces: somebody else who writes."""
-    with throwaway() as foreigner:
-        yield foreigner
+    return linx_foreigner
 
 
 @pytest.fixture
-def scratch() -> Iterator[Path]:
+def scratch(linx_cgroup: Path) -> Path:
     """An empty cgroup v2 cgroup."""
-    if cgroup2_writable() is None:
-        pytest.skip("there is no cgroup v2 mount that this user may write to")
-    with scratch_cgroup() as cgroup:
-        yield cgroup
+    return linx_cgroup

@@ -11,6 +11,8 @@ from typing import Self
 
 import anyio
 
+from linx_async.testing.conformance.leftovers import open_descriptors as open_descriptors
+
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid_for_children", "user", "uts")
 PATIENCE = float(os.environ.get("LEFTOVERS_PATIENCE", "5"))  # seconds for threads to end
 
@@ -49,16 +51,6 @@ class Snapshot:
                 for name, identity in sorted(now.namespaces - self.namespaces)
             ),
         ]
-
-
-def open_descriptors() -> list[tuple[int, str]]:
-    found = []
-    for number in os.listdir("/proc/self/fd"):
-        try:
-            found.append((int(number), os.readlink(f"/proc/self/fd/{number}")))
-        except FileNotFoundError:
-            continue  # the listing's own
-    return found
 
 
 def wait_for_threads(known: frozenset[threading.Thread]) -> list[threading.Thread]:

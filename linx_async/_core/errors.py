@@ -50,7 +50,11 @@ class ScopeGone(SourceError):
 
 
 class DumpInterrupted(SourceError):
-    """The kernel's tables changed while they were being read, several times over."""
+    """The kernel's tables changed while they were being read, several times over.
+
+    It says so by NLM_F_DUMP_INTR (Documentation/userspace-api/netlink/intro.rst), or by another
+    generation of the rule set (net/netfilter/nf_tables_api.c).
+    """
 
 
 class StalePlan(SourceError):
@@ -69,8 +73,9 @@ class OpError(LinxError):
 
     Attributes:
         key: The key of the op.
-        errno: The error number, or None where the failure was not the kernel's.
-        message: What the kernel said beyond the number, and what to do where we know it.
+        errno: The error number (errno(3)), or None where the failure was not the kernel's.
+        message: What the kernel said beyond the number (NETLINK_EXT_ACK, netlink(7)), and what to
+            do where we know it.
         offset: Bytes into the request at which the kernel found the fault, or None.
     """
 

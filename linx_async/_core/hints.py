@@ -15,6 +15,16 @@ __all__ = ["HintQueue"]
 class HintQueue:
     """Many writers, one reader. Equal hints coalesce; too many become one that says `lost`.
 
+    What a source of your own may yield from `subscribe()`, an endless async iterator:
+
+    ```python
+    @asynccontextmanager
+    async def subscribe(self) -> AsyncIterator[AsyncIterator[Hint]]:
+        hints = HintQueue()
+        with self.device.on_change(lambda key: hints.put(Hint(f"{key} changed", frozenset({key})))):
+            yield hints
+    ```
+
     Args:
         size: How many different hints are kept apart.
     """

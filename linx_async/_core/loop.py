@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Generic, TypeVar
+from typing import Generic
 
 import anyio
 from anyio import TASK_STATUS_IGNORED
@@ -15,26 +14,20 @@ from attrs import evolve
 
 from .errors import DesiredStateError, LoopStopped, ScopeGone, SourceError
 from .groups import StartedOnce, ungrouped
-from .memory import MemoryStore, Record, Store
+from .hooks import Hooks, checked_hooks
+from .look import look
+from .memory import MemoryStore, Store
 from .model import Hint, OpT, Report, Trigger
 from .orders import Orders
 from .ownership import Ownership
 from .pace import checked_seconds
 from .progress import Progress
-from .reconcile import (
-    Ledger,
-    checked_last_applied,
-    identity_of,
-    run_pass,
-)
-from .source import Source
+from .reconcile import Ledger, checked_last_applied, identity_of, run_pass
+from .source import DesiredT, ObservedT, Source
 
 __all__ = ["Loop"]
 
 logger = logging.getLogger("linx_async")
-
-DesiredT = TypeVar("DesiredT")
-ObservedT = TypeVar("ObservedT")
 
 
 class Loop(Generic[DesiredT, ObservedT, OpT]):
@@ -55,6 +48,7 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
         on_report: Called after each pass with its report, or with the error of a pass that could
             not run. It may be a coroutine function, which must not wait for a pass: the next one
             begins when it has returned. What it raises crashes the loop.
+        hooks: What hears of hints, passes and crashes as they come.
 
     Raises:
         DesiredStateError: An option or the desired state is wrong as written.
@@ -72,9 +66,8 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
         store: Store | None = None,
         name: str | None = None,
         on_report: Callable[[Report[OpT] | SourceError], Awaitable[None] | None] | None = None,
+        hooks: Iterable[Hooks] = (),
     ) -> None:
-        if on_report is not None and not callable(on_report):
-            raise DesiredStateError(f"on_report: expected a function, got {on_report!r}")
         self.name: str = name or source.name
         self.interval: float = checked_seconds("interval", interval, zero=False)
         self.debounce: float = checked_seconds("debounce", debounce, endless=False)
@@ -83,9 +76,9 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
         self._monitor = monitor
         self._initial = checked_last_applied(last_applied, store)
         self._store: Store = MemoryStore() if store is None else store
-        self._on_report = on_report
         self._revision = 0
-        self._progress = Progress[OpT](self.name)
+        self._hooks = checked_hooks(hooks)
+        self._progress = Progress[OpT](self.name, on_report, self._hooks)
         self._orders = Orders(self.interval, self.debounce)
 
     @property
@@ -105,8 +98,13 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
 
     @property
     def paused(self) -> bool:
-        """Whether passes are held back."""
+        """Whether nothing is applied but by force."""
         return self._orders.paused
+
+    @property
+    def busy_since(self) -> float | None:
+        """Since when it has been at work, by anyio.current_time(); None while it waits."""
+        return self._orders.busy_since if self._progress.running else None
 
     def put_desired(self, desired: DesiredT) -> int:
         """Replace the desired state; a debounced pass converges on it.
@@ -122,6 +120,17 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
         if self._progress.running:
             self._orders.desired()
         return self._revision
+
+    async def follow(self, states: AsyncIterable[DesiredT]) -> None:
+        """Take each state of a stream as the desired one until it ends; in a task beside `run`.
+
+        One that is wrong as written is logged, and the loop goes on with the one before.
+        """
+        async for desired in states:
+            try:
+                self.put_desired(desired)
+            except DesiredStateError as error:
+                logger.error("%s: a state is wrong, and not taken: %s", self.name, error)  # noqa: TRY400
 
     async def reconcile(self) -> Report[OpT]:
         """Force one pass that begins after this call, and get its report; also while paused.
@@ -156,16 +165,18 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
         with self._progress.watch() as reports:
             yield reports
 
-    def pause(self) -> None:
-        """Begin no passes, but for forced ones, until `resume`; one under way goes on."""
-        self._orders.paused = True
+    def pause(self, *, look: bool = False) -> None:
+        """Begin no passes, but for forced ones, until `resume`; one under way goes on.
+
+        Args:
+            look: Whether to begin passes that only look: what is due is `pending` in their reports.
+        """
+        self._orders.pause(look)
 
     def resume(self) -> None:
         """Make passes again, beginning with a full one."""
-        if self._orders.paused:
-            self._orders.paused = False
-            if self._progress.running:
-                self._orders.resumed()
+        if self.paused:
+            self._orders.resume(running=self._progress.running)
 
     def stop(self) -> None:
         """End the loop once the pass under way, if there is one, is done; `run` returns."""
@@ -188,11 +199,9 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
 
     async def run_once(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Run like `run`, but leave those who wait for reports waiting: the supervisor's half."""
-        self._progress.start()
-        try:
+        with self._progress.run():
+            self._orders.busy()
             await self._run(StartedOnce(task_status))
-        finally:
-            self._progress.halt()
 
     async def until_stop(self) -> None:
         """Wait for a call of `stop`, while not running."""
@@ -222,20 +231,14 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
             record = await stack.enter_async_context(
                 self._store.open(self.name, identity_of(source))
             )
-            ledger = await self._own(record)
+            ledger = await Ledger.of(record, self._initial)
+            self._initial = None
             subscription = source.subscribe() if self._monitor else None
             if subscription is None:
                 await self._drive(ledger, task_status)
                 return
             hints = await stack.enter_async_context(subscription)
             await self._drive_with(hints, ledger, task_status)
-
-    async def _own(self, record: Record) -> Ledger:
-        ledger = await Ledger.of(record)
-        if self._initial is not None:
-            await ledger.put(self._initial)
-            self._initial = None
-        return ledger
 
     async def _drive_with(
         self, hints: AsyncIterator[Hint], ledger: Ledger, task_status: TaskStatus[None]
@@ -249,11 +252,13 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
     async def _listen(self, hints: AsyncIterator[Hint]) -> None:
         async for hint in hints:
             logger.debug("%s: hint: %s", self.name, hint.reason)
+            for hooks in self._hooks:
+                hooks.hinted(self.name, hint)
             self._orders.hinted(hint)
         raise SourceError(f"{self.name}: the hints ended; the source does not watch any more")
 
     async def _drive(self, ledger: Ledger, task_status: TaskStatus[None]) -> None:
-        if self._orders.paused:
+        if self._orders.held:
             task_status.started()
         while (trigger := await self._orders.next()) is not None:
             await self._pass(ledger, trigger)
@@ -261,9 +266,10 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
         task_status.started()
 
     async def _pass(self, ledger: Ledger, trigger: Trigger) -> None:
-        self._begin()
+        self._begin(trigger)
+        only_look = self.paused and trigger is not Trigger.FORCED
         try:
-            report = await run_pass(
+            report = await (look if only_look else run_pass)(
                 self._source, self._desired, ledger, trigger=trigger, revision=self._revision
             )
         except ScopeGone:
@@ -272,23 +278,17 @@ class Loop(Generic[DesiredT, ObservedT, OpT]):
             await self._fail(error)
         else:
             self._orders.pace.passed(anyio.current_time(), trigger, report)
-            await self._tell(evolve(report, flapping=self._orders.pace.flapping()))
+            flapping = self._orders.pace.flapping()
+            await self._progress.tell(evolve(report, flapping=flapping))
 
-    def _begin(self) -> None:
+    def _begin(self, trigger: Trigger) -> None:
         self._orders.begun()
-        self._progress.begin()
+        self._progress.begin(trigger)
 
     async def _fail(self, error: SourceError) -> None:
         """The pass that began last, or the one that could not even begin, is over."""
         logger.warning("%s: the pass could not run: %s", self.name, error)
         if self._progress.idle:
-            self._begin()
+            self._begin(Trigger.RETRY)
         self._orders.pace.failed(anyio.current_time())
-        await self._tell(error)
-
-    async def _tell(self, outcome: Report[OpT] | SourceError) -> None:
-        self._progress.tell(outcome)
-        if self._on_report is not None:
-            answer = self._on_report(outcome)
-            if inspect.isawaitable(answer):
-                await answer
+        await self._progress.tell(error)

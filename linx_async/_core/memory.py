@@ -15,8 +15,21 @@ __all__ = ["MemoryStore", "Record", "Store", "taken"]
 class Record(Protocol):
     """One loop's ownership in a store."""
 
-    async def load(self) -> Ownership: ...
-    async def save(self, ownership: Ownership, /) -> None: ...
+    async def load(self) -> Ownership:
+        """What it says; empty where nothing was saved yet.
+
+        Raises:
+            StoreError: It is damaged, or cannot be read.
+        """
+        ...
+
+    async def save(self, ownership: Ownership, /) -> None:
+        """Replace what it says, as a whole or not at all.
+
+        Raises:
+            StoreError: It cannot be written.
+        """
+        ...
 
 
 class Store(Protocol):
@@ -57,6 +70,10 @@ class MemoryStore:
     @asynccontextmanager
     async def open(self, name: str, identity: str) -> AsyncIterator[Record]:
         """The record of that loop, empty the first time.
+
+        Args:
+            name: The loop's name.
+            identity: The scope's, which differs for another namespace of the same name.
 
         Raises:
             StoreError: Another loop holds it.

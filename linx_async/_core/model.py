@@ -65,7 +65,8 @@ class Hint:
     Attributes:
         reason: Why, for people: `net.ipv4.ip_forward was written`.
         keys: The keys it may concern; None when it may be any.
-        lost: The kernel dropped notifications: anything may have changed.
+        lost: The kernel dropped notifications: anything may have changed (ENOBUFS in netlink(7),
+            IN_Q_OVERFLOW in inotify(7)).
     """
 
     reason: str
@@ -82,7 +83,9 @@ class Op(Protocol):
         ...
 
     @property
-    def verb(self) -> Verb: ...
+    def verb(self) -> Verb:
+        """What it does."""
+        ...
 
     @property
     def original(self) -> str | None:
@@ -113,10 +116,22 @@ OpT_co = TypeVar("OpT_co", bound=Op, covariant=True)
 
 @frozen
 class Waiting:
-    """A key that cannot be done yet; not an error. A hint, or the resync, finds it when it can."""
+    """A key that cannot be done yet; not an error. A hint, or the resync, finds it when it can.
+
+    Attributes:
+        key: The key.
+        reason: Why, for people.
+        interface: The interface that it waits for, where its key does not say so; else empty.
+    """
 
     key: str
     reason: str
+    interface: str = field(default="", eq=False)
+
+    @classmethod
+    def for_interface(cls, key: str, name: str) -> Waiting:
+        """One that waits for an interface, which is named."""
+        return cls(key, f"the interface {name} is not there", name)
 
     def __str__(self) -> str:
         return f"{self.key}: {self.reason}"
@@ -124,7 +139,7 @@ class Waiting:
 
 @frozen
 class Conflict:
-    """Somebody else holds the key with another value; it was left alone."""
+    """Somebody else holds the key with another value, as the reason says; it was left alone."""
 
     key: str
     reason: str
@@ -143,6 +158,8 @@ class Plan(Generic[OpT_co]):
         conflicts: What somebody else holds.
         stale: Keys of claims on things that are gone; they are dropped before anything is applied.
         failed: What can be told to fail before it is tried: a key that cannot be read, say.
+        interim: Whether it leads only part of the way, so that nothing is lost in between: once it
+            was applied, the same pass looks again and goes on.
     """
 
     batches: tuple[tuple[OpT_co, ...], ...] = ()
@@ -150,6 +167,7 @@ class Plan(Generic[OpT_co]):
     conflicts: tuple[Conflict, ...] = ()
     stale: frozenset[str] = frozenset()
     failed: tuple[OpError, ...] = ()
+    interim: bool = False
 
     @property
     def ops(self) -> tuple[OpT_co, ...]:
@@ -177,6 +195,7 @@ class Outcome:
         waiting: What is still to come by itself, now that the op was done; empty where nothing is.
         duration: Seconds the op took; None where only its batch was timed.
         pending: It was not done, because others were not that it has to go along with.
+        unneeded: It was not done, because it turned out that another has just that there already.
     """
 
     error: OpError | None = None
@@ -186,11 +205,13 @@ class Outcome:
     waiting: str = ""
     duration: float | None = None
     pending: bool = False
+    unneeded: bool = False
 
     @property
     def done(self) -> bool:
         """Whether the kernel was changed, and said so."""
-        return not (self.error or self.unknown or self.conflict or self.pending)
+        undone = self.error or self.unknown or self.conflict or self.pending or self.unneeded
+        return not undone
 
 
 DONE: Final = Outcome()
@@ -260,6 +281,13 @@ class Report(Generic[OpT_co]):
     def changed(self) -> bool:
         """Whether the kernel was changed: something other than a release was applied."""
         return any(op.verb is not Verb.RELEASE for op in self.applied)
+
+    def __str__(self) -> str:
+        """For people: `not converged; applied: add link lan0 (dummy); failed: …; waiting: …`."""
+        parts = ["converged" if self.converged else "not converged"]
+        for kind in ("applied", "failed", "pending", "waiting", "conflicts", "flapping"):
+            parts += [f"{kind.removesuffix('s')}: {each}" for each in getattr(self, kind)]
+        return "; ".join(parts)
 
 
 def keys_of(items: Iterable[Any]) -> frozenset[str]:

@@ -23,7 +23,9 @@ class Orders:
 
     def __init__(self, interval: float, debounce: float) -> None:
         self.paused = False
+        self.held = False
         self.stopping = False
+        self.busy_since: float | None = None
         self._interval = interval
         self._debounce = debounce
         self._wake = Event()
@@ -44,10 +46,18 @@ class Orders:
         self.pace.desired(anyio.current_time())
         self._wake.set()
 
-    def resumed(self) -> None:
-        """A pause ended."""
-        self.pace.resumed(anyio.current_time())
+    def pause(self, look: bool) -> None:
+        """Nothing is to be changed; whether passes that only look are wanted all the same."""
+        self.paused = True
+        self.held = not look
         self._wake.set()
+
+    def resume(self, *, running: bool) -> None:
+        """A pause ends; a loop that runs is to look at everything."""
+        self.paused = self.held = False
+        if running:
+            self.pace.resumed(anyio.current_time())
+            self._wake.set()
 
     def force(self) -> None:
         """A pass is wanted now."""
@@ -58,6 +68,10 @@ class Orders:
         """No more passes are wanted."""
         self.stopping = True
         self._wake.set()
+
+    def busy(self) -> None:
+        """The loop has work to do."""
+        self.busy_since = anyio.current_time()
 
     def begun(self) -> None:
         """A pass begins."""
@@ -72,6 +86,12 @@ class Orders:
 
     async def next(self) -> Trigger | None:
         """Wait until a pass is due; None when the loop is to end."""
+        self.busy_since = None
+        trigger = await self._next()
+        self.busy()
+        return trigger
+
+    async def _next(self) -> Trigger | None:
         while True:
             self._wake = Event()
             if self.stopping:
@@ -80,7 +100,7 @@ class Orders:
                 return Trigger.FORCED
             when, trigger = self.pace.due()
             now = anyio.current_time()
-            if not self.paused and when <= now:
+            if not self.held and when <= now:
                 return trigger
-            with anyio.move_on_after(math.inf if self.paused else when - now):
+            with anyio.move_on_after(math.inf if self.held else when - now):
                 await self._wake.wait()

@@ -46,7 +46,8 @@ def checked_seconds(name: str, value: float, *, zero: bool = True, endless: bool
     if type(value) not in (int, float):
         raise DesiredStateError(f"{name}: expected seconds, got {value!r}")
     if not value >= 0 or (value == 0 and not zero):
-        raise DesiredStateError(f"{name}: expected {'zero or ' if zero else ''}more, got {value!r}")
+        least = "zero or more" if zero else "more than zero"
+        raise DesiredStateError(f"{name}: expected {least}, got {value!r}")
     if value > _MOST and not (endless and value == math.inf):
         raise DesiredStateError(f"{name}: expected at most {_MOST:g} seconds, got {value!r}")
     return float(value)

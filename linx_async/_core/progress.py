@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Generic
 
 from anyio import Event
 
 from .broadcast import Broadcast
-from .errors import LoopStopped, SourceError
-from .model import OpT, Report
+from .errors import DesiredStateError, LoopStopped, SourceError
+from .hooks import Hooks
+from .model import OpT, Report, Trigger
 
 __all__ = ["Progress"]
 
@@ -20,12 +22,26 @@ class Progress(Generic[OpT]):
 
     Args:
         name: The loop's, for the errors.
+        on_report: Called with each outcome; awaited where it is a coroutine function.
+        hooks: What hears of passes.
+
+    Raises:
+        DesiredStateError: `on_report` cannot be called.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        on_report: Callable[[Report[OpT] | SourceError], Awaitable[None] | None] | None = None,
+        hooks: Sequence[Hooks] = (),
+    ) -> None:
+        if on_report is not None and not callable(on_report):
+            raise DesiredStateError(f"on_report: expected a function, got {on_report!r}")
         self.last_report: Report[OpT] | None = None
         self.running = False
         self._name = name
+        self._on_report = on_report
+        self._hooks = hooks
         self._ended = False
         self._begun = 0
         self._done = 0
@@ -33,8 +49,9 @@ class Progress(Generic[OpT]):
         self._passed = Event()
         self._reports = Broadcast[Report[OpT] | SourceError]()
 
-    def start(self) -> None:
-        """The loop begins to run.
+    @contextmanager
+    def run(self) -> Iterator[None]:
+        """The loop runs, as long as this is entered; it may do so again.
 
         Raises:
             LoopStopped: It is running already.
@@ -45,11 +62,15 @@ class Progress(Generic[OpT]):
             self._reports = Broadcast()
         self.running = True
         self._ended = False
-
-    def halt(self) -> None:
-        """The loop does not run any more; it may start again."""
-        self.running = False
-        self._announce()
+        try:
+            yield
+        except Exception as error:
+            for hooks in self._hooks:
+                hooks.crashed(self._name, error)
+            raise
+        finally:
+            self.running = False
+            self._announce()
 
     def end(self) -> None:
         """No pass will follow, unless somebody starts the loop anew."""
@@ -62,11 +83,13 @@ class Progress(Generic[OpT]):
         """Whether no pass is under way."""
         return self._begun == self._done
 
-    def begin(self) -> None:
-        """A pass begins."""
+    def begin(self, trigger: Trigger) -> None:
+        """A pass begins, and why."""
         self._begun += 1
+        for hooks in self._hooks:
+            hooks.began(self._name, trigger)
 
-    def tell(self, outcome: Report[OpT] | SourceError) -> None:
+    async def tell(self, outcome: Report[OpT] | SourceError) -> None:
         """The pass that began last gave this."""
         if not isinstance(outcome, SourceError):
             self.last_report = outcome
@@ -74,6 +97,11 @@ class Progress(Generic[OpT]):
         self._outcome = outcome
         self._reports.send(outcome)
         self._announce()
+        for hooks in self._hooks:
+            hooks.passed(self._name, outcome)
+        answer = None if self._on_report is None else self._on_report(outcome)
+        if inspect.isawaitable(answer):
+            await answer
 
     def watch(self) -> AbstractContextManager[AsyncIterator[Report[OpT] | SourceError]]:
         """A stream of what is told from now on, until the end."""

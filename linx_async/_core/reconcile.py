@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import anyio
 from attrs import define, evolve
@@ -14,15 +14,7 @@ from attrs import define, evolve
 from .errors import DesiredStateError, SourceError, StalePlan
 from .groups import uninterrupted
 from .memory import MemoryStore, Record, Store
-from .model import (
-    Failure,
-    OpT,
-    Outcome,
-    Plan,
-    Report,
-    Trigger,
-    Verb,
-)
+from .model import Failure, OpT, Outcome, Plan, Report, Trigger, Verb
 from .ownership import Claim, Ownership
 from .source import Source
 from .tally import Tally
@@ -30,6 +22,8 @@ from .tally import Tally
 __all__ = ["Ledger", "identity_of", "reconcile", "run_pass"]
 
 _MOST_ROUNDS = 3
+_MOST_INTERIM = 8
+"""Plans in a row that lead only part of the way."""
 _MOST_OUTDATED = 5
 _JITTER = 0.01
 """Seconds, at most, before the first look after one that was outdated; more before the next."""
@@ -38,6 +32,9 @@ APPLY_LIMIT = 30.0
 
 DesiredT = TypeVar("DesiredT")
 ObservedT = TypeVar("ObservedT")
+
+OnBatch: TypeAlias = Callable[[int, int], None]
+"""Hears how many ops of a plan had their turn, and how many there are."""
 
 
 @define
@@ -48,9 +45,12 @@ class Ledger:
     ownership: Ownership
 
     @classmethod
-    async def of(cls, record: Record) -> Ledger:
-        """What the record says now."""
-        return cls(record, await record.load())
+    async def of(cls, record: Record, initial: Ownership | None = None) -> Ledger:
+        """What the record says now, or is to say from now on."""
+        ledger = cls(record, await record.load())
+        if initial is not None:
+            await ledger.put(initial)
+        return ledger
 
     async def put(self, ownership: Ownership) -> None:
         """Store a new state of it. Not to be cut short: let nothing interrupt it."""
@@ -67,10 +67,12 @@ async def run_pass(
     trigger: Trigger = Trigger.FORCED,
     revision: int = 0,
     limit: float = APPLY_LIMIT,
+    on_batch: OnBatch | None = None,
 ) -> Report[OpT]:
     """Observe, diff and apply once, in an entered source.
 
-    Once more, where the source says that an op may have taken something desired along.
+    Once more, where the plan leads only part of the way, or the source says that an op may have
+    taken something desired along.
 
     Cancellation lands between batches, never inside one; the ledger is right wherever it lands.
 
@@ -81,6 +83,7 @@ async def run_pass(
         trigger: Why the pass runs, for the report.
         revision: Which desired state this is, for the report.
         limit: Seconds a batch may take before its outcome counts as unknown.
+        on_batch: Called before the first batch of each plan, and after every one.
 
     Raises:
         StalePlan: What was observed was outdated before it was acted on, again and again.
@@ -90,13 +93,14 @@ async def run_pass(
     applied: list[OpT] = []
     stale: frozenset[str] = frozenset()
     timings: dict[str, float] = {}
-    rounds = outdated = 0
+    rounds = interim = outdated = 0
+    observe = getattr(source, "observe_to_apply", source.observe)
     while True:
         tally = Tally[OpT]()
         try:
-            observed = await source.observe(desired, ledger.ownership)
+            observed = await observe(desired, ledger.ownership)
             plan = source.diff(desired, observed, ledger.ownership)
-            await _apply_plan(source, plan, ledger, limit, tally)
+            await _apply_plan(source, plan, ledger, limit, tally, on_batch)
         except StalePlan:
             outdated += 1
             if outdated > _MOST_OUTDATED:
@@ -110,13 +114,16 @@ async def run_pass(
         applied += tally.applied
         stale |= plan.stale
         timings |= tally.timings
+        if plan.interim and interim < _MOST_INTERIM and tally.applied and not tally.failed:
+            interim += 1
+            continue
         rounds += 1
         if rounds == _MOST_ROUNDS or not _is_unsettled(source, tally):
             break
     conflicts = (*plan.conflicts, *tally.conflicts)
     waiting = (*plan.waiting, *tally.waiting)
     return Report(
-        converged=not (tally.failed or tally.pending or waiting or conflicts),
+        converged=not (tally.failed or tally.pending or waiting or conflicts or plan.interim),
         applied=tuple(applied),
         failed=tuple(tally.failed),
         pending=tuple(tally.pending),
@@ -146,15 +153,22 @@ async def _apply_plan(
     ledger: Ledger,
     limit: float,
     tally: Tally[OpT],
+    on_batch: OnBatch | None,
 ) -> None:
     tally.failed += [Failure[OpT](None, error) for error in plan.failed]
     if plan.stale:
         await uninterrupted(partial(ledger.put, ledger.ownership.without(plan.stale)))
+    done, total = 0, sum(map(len, plan.batches))
+    if on_batch is not None:
+        on_batch(done, total)
     for batch in plan.batches:
         await anyio.lowlevel.checkpoint()
         ready = tally.ready(batch)
         if ready:
             await uninterrupted(partial(_apply_batch, source, ready, ledger, limit, tally))
+        done += len(batch)
+        if on_batch is not None:
+            on_batch(done, total)
 
 
 async def _apply_batch(
@@ -173,8 +187,7 @@ async def _apply_batch(
     except StalePlan:
         await ledger.put(before)
         raise
-    for op, outcome in zip(batch, outcomes, strict=True):
-        tally.count(op, outcome)
+    tally.count_all(batch, outcomes)
     if before or claims:
         # Release after deleting; and a refused op gives its claim back.
         await ledger.put(_settled(before, batch, outcomes))
@@ -256,6 +269,7 @@ async def reconcile(
     last_applied: Ownership | None = None,
     store: Store | None = None,
     name: str | None = None,
+    on_batch: OnBatch | None = None,
 ) -> Report[OpT]:
     """Enter a source, make one pass, and leave it again.
 
@@ -265,6 +279,8 @@ async def reconcile(
         last_applied: What we own: the `last_applied` of an earlier report.
         store: Where ownership is kept instead; with a store, a cancelled pass loses no claim.
         name: The record's name in the store; default: the source's.
+        on_batch: Called with how many ops of a plan had their turn, and how many there are: before
+            the first batch of each plan, and after every one.
 
     Raises:
         DesiredStateError: The desired state is wrong as written, or `last_applied` is no ownership,
@@ -275,7 +291,5 @@ async def reconcile(
     initial = checked_last_applied(last_applied, store)
     keep = MemoryStore() if store is None else store
     async with source, keep.open(name or source.name, identity_of(source)) as record:
-        ledger = await Ledger.of(record)
-        if initial is not None:
-            await ledger.put(initial)
-        return await run_pass(source, checked, ledger)
+        ledger = await Ledger.of(record, initial)
+        return await run_pass(source, checked, ledger, on_batch=on_batch)

@@ -22,10 +22,13 @@ class Source(Protocol[DesiredT, ObservedT, OpT]):
     Scope and options are arguments of the constructor. A source is entered before anything else
     is asked of it, is never entered twice at once, and may be entered again after it was left.
 
-    Two members are optional and looked up by name: `identity`, a string that names the scope's
+    Three members are optional and looked up by name: `identity`, a string that names the scope's
     incarnation for an ownership record that outlives the process (the name, where there is none);
-    and `unsettles(op)`, whether the kernel may have taken something desired along with an op that
-    was done: then the pass looks again before it says that it has converged.
+    `unsettles(op)`, whether the kernel may have taken something desired along with an op that
+    was done: then the pass looks again before it says that it has converged; and
+    `observe_to_apply`, which is `observe` for a pass that applies what comes of it, and may leave
+    unread what `apply` would find out: whose the objects are that an exclusive create runs into.
+    Who extends a source that has it, and overrides `observe`, overrides it too.
     """
 
     @property
@@ -62,19 +65,33 @@ class Source(Protocol[DesiredT, ObservedT, OpT]):
     async def observe(self, desired: DesiredT, owned: Ownership, /) -> ObservedT:
         """Read what is in scope, and only what the desired state or our record names.
 
+        Args:
+            desired: The desired state, as `check` has returned it.
+            owned: What we own.
+
         Raises:
             SourceError: It could not be read. An OSError counts as one.
         """
         ...
 
     def diff(self, desired: DesiredT, observed: ObservedT, owned: Ownership, /) -> Plan[OpT]:
-        """The least that has to be done. Pure: no I/O, and the same plan for the same arguments."""
+        """The least that has to be done. Pure: no I/O, and the same plan for the same arguments.
+
+        Args:
+            desired: The desired state, as `check` has returned it.
+            observed: What `observe` has read.
+            owned: What we own.
+        """
         ...
 
     async def apply(self, batch: Sequence[OpT], /) -> Sequence[Outcome]:
         """Apply ops, and give one outcome an op, in their order; it never sees a release.
 
-        It is cancelled when the time limit is over; then every op of the batch counts as unknown.
+        It is cancelled when the time limit of 30 seconds is over; then every op of the batch counts
+        as unknown.
+
+        Args:
+            batch: Ops of the last plan, in its order.
 
         Raises:
             StalePlan: What was observed is not so any more; nothing of the batch was done. The

@@ -47,9 +47,10 @@ def runtime_directory() -> Path:
 class FileStore:
     """Keeps ownership in a directory of files, one a loop and scope.
 
-    A record is replaced by an atomic rename, so it is whole after kill -9 at any moment; it is
-    not synced to a disk, since it need not outlive the kernel whose state it describes. A record of
-    an earlier boot counts as empty. A damaged one is an error, never an empty record.
+    A record is replaced by an atomic rename (rename(2)), so it is whole after kill -9 at any
+    moment; it is not synced to a disk, since it need not outlive the kernel whose state it
+    describes. A record of an earlier boot (boot_id, random(4)) counts as empty. A damaged
+    one is an error, never an empty record.
 
     Args:
         directory: Where the files are; made with mode 0700. Default: /run/linx-async for root,
@@ -61,7 +62,11 @@ class FileStore:
 
     @asynccontextmanager
     async def open(self, name: str, identity: str) -> AsyncIterator[Record]:
-        """The record of that loop, locked against every other process and loop.
+        """The record of that loop, locked against every other process and loop (flock(2)).
+
+        Args:
+            name: The loop's name.
+            identity: The scope's, which differs for another namespace of the same name.
 
         Raises:
             StoreError: The directory cannot be used, or somebody else holds the record.
@@ -93,6 +98,10 @@ class FileStore:
     async def peek(self, name: str, identity: str) -> Ownership:
         """What the record of that loop says now, whoever holds it; nothing is made or locked.
 
+        Args:
+            name: The loop's name.
+            identity: The scope's.
+
         Raises:
             StoreError: The directory cannot be used, or the record is damaged.
         """
@@ -110,12 +119,12 @@ class FileStore:
 
     def _names(self) -> tuple[tuple[str, str], ...]:
         directory = self._directory or runtime_directory()
-        boot_id = _boot_id()
+        now = boot_id()
         with _reported(directory):
             if not _is_there(directory):
                 return ()
             files = list(directory.glob(_FILES))
-        found = [data for data in map(_contents, files) if data and data["boot_id"] == boot_id]
+        found = [data for data in map(_contents, files) if data and data["boot_id"] == now]
         return tuple(sorted((data["name"], data["identity"]) for data in found))
 
 
@@ -136,7 +145,7 @@ class _FileRecord:
         """Find the place, and make nothing there."""
         directory = self._directory or runtime_directory()
         self._path = directory / self._file
-        self._head["boot_id"] = _boot_id()
+        self._head["boot_id"] = boot_id()
         with _reported(directory):
             _is_there(directory)
 
@@ -226,7 +235,12 @@ def _damaged(path: Path, why: str) -> StoreError:
     )
 
 
-def _boot_id() -> str:
+def boot_id() -> str:
+    """Which boot this is: random(4).
+
+    Raises:
+        StoreError: It cannot be told.
+    """
     with _reported(_BOOT_ID):
         return _BOOT_ID.read_text(encoding="ascii").strip()
 

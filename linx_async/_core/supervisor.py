@@ -50,7 +50,12 @@ class Restart:
     longest: float = field(default=30.0, validator=_seconds)
 
     def wait(self, crashes: int, rng: random.Random) -> float:
-        """Seconds to wait after that many crashes in a row."""
+        """Seconds to wait after some crashes.
+
+        Args:
+            crashes: How many there were in a row.
+            rng: Where the jitter comes from.
+        """
         doubled: float = self.first * 2.0 ** min(max(crashes - 1, 0), 32)
         return min(doubled, self.longest) * rng.uniform(0.5, 1.0)
 

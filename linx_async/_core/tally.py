@@ -38,17 +38,23 @@ class Tally(Generic[OpT]):
                 ready.append(op)
         return ready
 
-    def count(self, op: OpT, outcome: Outcome) -> None:
-        """Note what became of an op."""
-        if outcome is DONE:
-            self.applied.append(op)
+    def count_all(self, batch: Sequence[OpT], outcomes: Sequence[Outcome]) -> None:
+        """Note what became of ops."""
+        if outcomes.count(DONE) == len(batch):
+            self.applied += batch
             return
+        for op, outcome in zip(batch, outcomes, strict=True):
+            self._count(op, outcome)
+
+    def _count(self, op: OpT, outcome: Outcome) -> None:
         if outcome.done:
             self.applied.append(op)
             if outcome.waiting:
                 self.waiting.append(Waiting(op.key, outcome.waiting))
         elif outcome.pending:
             self.pending.append(op)
+        elif outcome.unneeded:
+            pass  # What is desired is there, and not ours.
         elif outcome.conflict:
             self.conflicts.append(Conflict(op.key, outcome.conflict))
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from typing import Any, Generic, TypeVar, cast
 
 from attrs import define, evolve, field, frozen
 
@@ -12,9 +13,10 @@ from .._core.ownership import Claim, Ownership
 from .observed import Observed
 from .ops import ReleaseValue, RevertValue, SetValue, shown
 
-__all__ = ["FlatOp", "Vocabulary", "diff"]
+__all__ = ["FlatOp", "OpT", "Vocabulary", "diff"]
 
 FlatOp = SetValue | RevertValue | ReleaseValue
+OpT = TypeVar("OpT", bound=FlatOp)
 
 
 def _no_effects(_key: str, _text: str, _others: Collection[str]) -> dict[str, str]:
@@ -34,7 +36,7 @@ def _whole(_key: str, _ours: str | None, original: str) -> str | None:
 
 
 @frozen
-class Vocabulary:
+class Vocabulary(Generic[OpT]):
     """What the diff has to know of a subsystem.
 
     Attributes:
@@ -66,10 +68,10 @@ def diff(
     desired: Mapping[str, str],
     observed: Observed,
     owned: Ownership,
-    vocabulary: Vocabulary,
+    vocabulary: Vocabulary[OpT],
     *,
     revert_on_release: bool = False,
-) -> Plan[FlatOp]:
+) -> Plan[OpT]:
     """The ops that lead from observed to desired, in an order that converges in one pass.
 
     A desired key is set when its value differs, unless that is what the kernel made of our own
@@ -83,7 +85,7 @@ def diff(
     draft.set_desired()
     draft.let_go(revert=revert_on_release)
     draft.undo_side_effects()
-    ops = draft.ops()
+    ops = cast("tuple[OpT, ...]", draft.ops())  # which the vocabulary has made
     return Plan(
         batches=(ops,) if ops else (),
         waiting=tuple(Waiting(k, observed.absent[k]) for k in desired if k in observed.absent),
@@ -99,7 +101,7 @@ class _Draft:
     desired: Mapping[str, str]
     observed: Observed
     live: Mapping[str, Claim]
-    vocabulary: Vocabulary
+    vocabulary: Vocabulary[Any]
     writes: dict[str, SetValue | RevertValue] = field(factory=dict)
     releases: dict[str, ReleaseValue] = field(factory=dict)
     originals: dict[str, str] = field(factory=dict)
@@ -192,7 +194,7 @@ class _Draft:
 
 
 def _widened(
-    vocabulary: Vocabulary,
+    vocabulary: Vocabulary[Any],
     key: str,
     desired: Mapping[str, str],
     observed: Observed,
@@ -204,7 +206,7 @@ def _widened(
     return vocabulary.widen(claim, desired[key], value)
 
 
-def _turn(vocabulary: Vocabulary, op: SetValue | RevertValue) -> tuple[int, bool, bool, str]:
+def _turn(vocabulary: Vocabulary[Any], op: SetValue | RevertValue) -> tuple[int, bool, bool, str]:
     """When it is an op's turn: of one rank, what is desired has the last word.
 
     A 0 comes late: some keys refuse it, and have it once another key is written.
@@ -221,14 +223,16 @@ def _is_stale(claim: Claim, observed: Observed) -> bool:
     )
 
 
-def _holds(vocabulary: Vocabulary, key: str, text: str, value: str, claim: Claim | None) -> bool:
+def _holds(
+    vocabulary: Vocabulary[Any], key: str, text: str, value: str, claim: Claim | None
+) -> bool:
     if value == text or vocabulary.same(key, text, value):
         return True
     # What the kernel rounded or completed: learned by reading back after the write.
     return claim is not None and claim.value == text and claim.settled == value
 
 
-def _is_ours(vocabulary: Vocabulary, claim: Claim, value: str) -> bool:
+def _is_ours(vocabulary: Vocabulary[Any], claim: Claim, value: str) -> bool:
     """Whether a value is still what we wrote; it may be as long as the outcome is not known."""
     if claim.settled is None or claim.settled == value:
         return True

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import ClassVar, Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 from anyio import to_thread
 from attrs import evolve
@@ -20,7 +20,7 @@ from .._core.model import Hint, Outcome, Plan
 from .._core.ownership import Ownership
 from .._kernel.files import Location, read_at, write_at
 from .._kernel.tree import Tree
-from .diff import FlatOp, Vocabulary, diff
+from .diff import FlatOp, OpT, Vocabulary, diff
 from .observed import Observed
 from .ops import ReleaseValue, WriteValue
 from .values import close_enough, stripped
@@ -33,13 +33,13 @@ Writer = Callable[[Sequence[FlatOp]], list[Outcome]]
 DesiredT = TypeVar("DesiredT")
 
 
-class FlatSource(ABC, Generic[DesiredT]):
+class FlatSource(ABC, Generic[DesiredT, OpT]):
     """Reads and writes the files of one scope, each op by itself.
 
     A subsystem says where the scope is, which file a key is, and what the kernel's answers mean.
     """
 
-    vocabulary: ClassVar[Vocabulary]
+    vocabulary: Vocabulary[OpT]
     name: str
     identity: str
 
@@ -51,7 +51,7 @@ class FlatSource(ABC, Generic[DesiredT]):
         self._raw: list[bytes | int] = []
         self._observed = Observed()
         self._tree: Tree | None = None
-        self._planned: tuple[object, Observed, Ownership, bool, Plan[FlatOp]] | None = None
+        self._planned: tuple[object, Observed, Ownership, bool, Plan[OpT]] | None = None
 
     async def __aenter__(self) -> Self:
         if self._tree is not None:
@@ -104,7 +104,7 @@ class FlatSource(ABC, Generic[DesiredT]):
         self._asked = (desired, owned)
         return observed
 
-    def diff(self, desired: DesiredT, observed: Observed, owned: Ownership) -> Plan[FlatOp]:
+    def diff(self, desired: DesiredT, observed: Observed, owned: Ownership) -> Plan[OpT]:
         """What has to be done; the same plan again when nothing has changed."""
         asked = (desired, observed, owned, self.revert_on_release)
         if self._planned is not None and all(
@@ -121,7 +121,7 @@ class FlatSource(ABC, Generic[DesiredT]):
         self._planned = (*asked, plan)
         return plan
 
-    async def apply(self, batch: Sequence[FlatOp]) -> Sequence[Outcome]:
+    async def apply(self, batch: Sequence[OpT]) -> Sequence[Outcome]:
         """Write each key and read it back; every one is tried."""
         stop = threading.Event()
         try:

@@ -1,4 +1,4 @@
-"""The child that opens sockets in new namespaces, hands them over, and becomes another program."""
+"""The child that opens sockets in new namespaces, hands them over, and runs programs there."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from __future__ import annotations
 import _socket
 import ctypes
 import os
+import select
 import sys
 
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _CAP_NET_ADMIN, _CAP_SYS_ADMIN = 12, 21
 _PR_SET_PDEATHSIG, _SIGKILL = 1, 9
 _NETLINK_ROUTE, _NETLINK_NETFILTER = 0, 12
+_LONGEST_REQUEST = 4096
+_GIVEN = b"given"
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -74,21 +77,63 @@ def hand_over(channel: _socket.socket) -> None:
     channel.sendmsg([b"ready"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, numbers)])
 
 
-def main(channel: _socket.socket, program: list[str]) -> None:
-    """Do it all; what fails goes to the parent as `ERRNO STEP`."""
+def start(argv: list[str], channel: _socket.socket, output: int | None) -> int:
+    """Start a program, which ends with this process; its process id."""
+    parent = os.getpid()
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        # A fork clears it (prctl(2)).
+        _libc.prctl(_PR_SET_PDEATHSIG, _SIGKILL)
+        if output is not None:
+            os.dup2(output, 1)
+        if os.getppid() == parent:
+            os.execv(argv[0], argv)  # noqa: S606 - there is to be no shell
+    except OSError as error:
+        channel.send(f"{error.errno} {error.filename or argv[0]}".encode())
+    finally:
+        os._exit(127)
+
+
+def run(argv: list[str], channel: _socket.socket, output: int | None) -> None:
+    """Run a program to its end and tell how it ended, or end it with the channel."""
+    pid = start(argv, channel, output)
+    pidfd = os.pidfd_open(pid)
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    poll.register(channel.fileno(), select.POLLIN)
+    ready = [fd for fd, _ in poll.poll()]
+    if pidfd not in ready:
+        os.kill(pid, _SIGKILL)
+    os.close(pidfd)
+    _, status = os.waitpid(pid, 0)
+    if pidfd in ready:
+        channel.send(f"ended {os.waitstatus_to_exitcode(status)}".encode())
+
+
+def main(channel: _socket.socket, output: int, program: list[str]) -> None:
+    """Do it all; what fails goes to the parent as `ERRNO STEP`.
+
+    A request is for the program given, or has the arguments of another one between NULs, which
+    writes to `output`. The end of the channel is the end of all.
+    """
     try:
         enter_namespaces()
         # After the namespaces: new credentials clear it (commit_creds() in kernel/cred.c).
         _libc.prctl(_PR_SET_PDEATHSIG, _SIGKILL)
         hand_over(channel)
-        if not channel.recv(1):
-            return  # the parent has given up
-        # The parent takes its closing for the program's start.
-        os.set_inheritable(channel.fileno(), False)
-        os.execv(program[0], program)  # noqa: S606 - there is to be no shell
+        for fd in (channel.fileno(), output):
+            os.set_inheritable(fd, False)
+        while request := channel.recv(_LONGEST_REQUEST):
+            if request == _GIVEN:
+                run(program, channel, None)
+            else:
+                run(os.fsdecode(request).split("\0"), channel, output)
     except OSError as error:
         channel.send(f"{error.errno} {error.filename or program[0]}".encode())
 
 
 if __name__ == "__main__":
-    main(_socket.socket(fileno=int(sys.argv[1])), sys.argv[2:])
+    main(_socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]), sys.argv[3:])
+    os._exit(0)  # at once: Python has nothing to tidy up

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -74,16 +74,36 @@ class Patience:
             Aborted: Nobody wants the result any more.
             TimeoutError: It is too late.
         """
+        if not self._ready([fd], self.left):
+            raise TimeoutError
+
+    def pause(self, seconds: float) -> None:
+        """Let some time pass. Blocks.
+
+        Raises:
+            Aborted: Nobody wants the result any more.
+            TimeoutError: It is too late.
+        """
+        if not self.left:
+            raise TimeoutError
+        self._ready([], min(seconds, self.left))
+
+    @property
+    def left(self) -> float:
+        """Seconds until the deadline, 0 after it."""
+        return max(0.0, self.deadline - time.monotonic())
+
+    def _ready(self, fds: Iterable[int], seconds: float) -> bool:
+        """Whether a descriptor got readable, or hung up, within some seconds."""
         poll = select.poll()
-        poll.register(fd, select.POLLIN)
+        for fd in fds:
+            poll.register(fd, select.POLLIN)
         if self.abort is not None:
             poll.register(self.abort.fileno(), select.POLLIN)
-        left = max(0.0, self.deadline - time.monotonic())
-        ready = {number for number, _ in poll.poll(left * 1000)}
+        ready = {number for number, _ in poll.poll(seconds * 1000)}
         if self.abort is not None and self.abort.fileno() in ready:
             raise Aborted
-        if not ready:
-            raise TimeoutError
+        return bool(ready)
 
 
 async def run_abortable(work: Callable[[Abort], T]) -> T:

@@ -125,6 +125,15 @@ class Conversation:
             raise SourceError(f"{key}: a datagram of more than {_DATAGRAM_SIZE} bytes was cut off")
         return datagram
 
+    def pause(self, seconds: float) -> None:
+        """Let some time pass.
+
+        Raises:
+            Aborted: Nobody wants the result any more.
+            TimeoutError: It is too late.
+        """
+        self._patience.pause(seconds)
+
     def close(self) -> None:
         """Close the socket."""
         self._sock.close()

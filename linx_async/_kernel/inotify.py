@@ -12,6 +12,7 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
+from .._core.groups import uninterrupted
 from .inotify_abi import (
     CHANGES,
     LARGEST_RECORD,
@@ -288,13 +289,12 @@ async def watching() -> AsyncGenerator[Watches, None]:
         if not hub.members:
             _current_hub.set(None)
             last_work.append(lambda: os.close(hub.fd))
-        await _finish(last_work)
+        await uninterrupted(lambda: _finish(last_work))
 
 
 async def _finish(work: list[Callable[[], None]]) -> None:
-    with anyio.CancelScope(shield=True):
-        # A leader that was just woken leaves the descriptor before that is closed.
-        await anyio.lowlevel.checkpoint()
-        # Closing waits for the kernel's readers of the watches to be gone (fsnotify's SRCU): it
-        # was seen to take 14 ms.
-        await anyio.to_thread.run_sync(lambda: [step() for step in work])
+    # A leader that was just woken leaves the descriptor before that is closed.
+    await anyio.lowlevel.checkpoint()
+    # Closing waits for the kernel's readers of the watches to be gone (fsnotify's SRCU): it was
+    # seen to take 14 ms.
+    await anyio.to_thread.run_sync(lambda: [step() for step in work])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from attrs import frozen
@@ -20,12 +20,14 @@ __all__ = [
     "attribute_map",
     "attributes",
     "next_sequence",
+    "numbered",
     "pack_attribute",
     "pack_message",
     "pack_nested",
     "pack_text",
     "pack_u32",
     "split",
+    "with_flags",
 ]
 
 
@@ -63,6 +65,8 @@ class Control(enum.IntEnum):
 MESSAGE: Final = struct.Struct("=IHHII")
 """nlmsghdr: length, type, flags, sequence number, port id."""
 U32: Final = struct.Struct("=I")
+_SEQUENCE_AT: Final = 8
+"""Where a message's sequence number is."""
 _ATTRIBUTE: Final = struct.Struct("=HH")
 _NESTED: Final = 0x8000
 _TYPE_MASK: Final = 0x3FFF
@@ -215,6 +219,29 @@ def pack_message(kind: int, flags: int, seq: int, payload: bytes, pid: int = 0) 
             f" length {length} does not fit the header"
         ) from error
     return header + payload + bytes(-length & 3) if length & 3 else header + payload
+
+
+def numbered(messages: Sequence[bytes], seqs: Sequence[int]) -> bytes:
+    """Packed messages, one behind the other, each with its own sequence number in its header."""
+    data = bytearray(b"".join(messages))
+    numbers = struct.pack(f"={len(seqs)}I", *seqs)
+    if len(set(map(len, messages))) == 1:
+        # Of one length, as most are that are sent by the thousand: byte by byte, all at once.
+        size = len(messages[0])
+        for byte in range(U32.size):
+            data[_SEQUENCE_AT + byte :: size] = numbers[byte :: U32.size]
+        return bytes(data)
+    offset = _SEQUENCE_AT
+    for message, seq in zip(messages, seqs, strict=True):
+        U32.pack_into(data, offset, seq)
+        offset += len(message)
+    return bytes(data)
+
+
+def with_flags(message: bytes, more: int) -> bytes:
+    """A packed message with more flags."""
+    length, kind, flags, seq, pid = MESSAGE.unpack_from(message)
+    return MESSAGE.pack(length, kind, flags | more, seq, pid) + message[MESSAGE.size :]
 
 
 def next_sequence(seq: int) -> int:

@@ -5,18 +5,27 @@ from __future__ import annotations
 import errno
 import os
 import select
-import threading
+import socket
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from attrs import define, field, frozen
 
 from .._core.errors import DesiredStateError, ScopeGone, SourceError
-from .nsfs import KINDS, close_all, enter, identity_here, is_network, is_ours
+from .nsfs import (
+    KINDS,
+    close_all,
+    descriptor_of_socket,
+    enter,
+    identity_here,
+    is_network,
+    is_ours,
+)
+from .visit import call_elsewhere
 
-__all__ = ["NetworkNamespace", "Target", "namespace_of"]
+__all__ = ["NetworkNamespace", "Target"]
 
 T = TypeVar("T")
 
@@ -28,24 +37,25 @@ _HIGHEST_PID = 2**31 - 1
 class NetworkNamespace:
     """Where: the namespace we are in, a process's, or one that has a path or a name.
 
-    Make one with `here`, `of_pid`, `at_path` or `named`. A process is pinned at once, by a pidfd
-    (pidfd_open(2)), so that a pid which is used again meanwhile is an error and never another
-    process's namespace.
+    Make one with `here`, `of_pid`, `of_socket`, `at_path` or `named`. A process is pinned at once,
+    by a pidfd (pidfd_open(2)), so that a pid which is used again meanwhile is an error and never
+    another process's namespace; and so is the namespace of a socket.
 
     Attributes:
-        kind: `here`, `pid`, `path` or `name`.
-        value: The pid, path or name as text; empty for `here`.
+        kind: `here`, `pid`, `socket`, `path` or `name`.
+        value: The pid, path or name as text; of a socket its namespace, as `net:[4026531840]`;
+            empty for `here`.
     """
 
     kind: str
     value: str = ""
-    _pidfd: int = field(default=-1, eq=False, repr=False)
+    _pin: int = field(default=-1, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         match self.kind:
             case "here" if not self.value:
                 return
-            case "pid" if self._pidfd >= 0:
+            case "pid" | "socket" if self._pin >= 0:
                 return
             case "path" if _is_encodable(self.value) and self.value.startswith("/"):
                 return
@@ -54,7 +64,10 @@ class NetworkNamespace:
         form = {
             "path": "namespace path: expected an absolute path",
             "name": "namespace name: expected one path component",
-        }.get(self.kind, f"{self.kind}: expected a scope made with here, of_pid, at_path or named")
+        }.get(
+            self.kind,
+            f"{self.kind}: expected a scope made with here, of_pid, of_socket, at_path or named",
+        )
         raise DesiredStateError(f"{form}, got {self.value!r}")
 
     @classmethod
@@ -84,6 +97,30 @@ class NetworkNamespace:
         return namespace
 
     @classmethod
+    def of_socket(cls, sock: socket.socket) -> NetworkNamespace:
+        """The network namespace that an open socket belongs to, wherever its process is now.
+
+        It is pinned: the socket may be closed afterwards. It takes CAP_NET_ADMIN in the namespace
+        (SIOCGSKNS, net/socket.c).
+
+        Raises:
+            DesiredStateError: No open socket.
+            SourceError: Its namespace cannot be had.
+        """
+        if not isinstance(sock, socket.socket) or sock.fileno() < 0:
+            raise DesiredStateError(f"socket: expected an open one, got {sock!r}")
+        try:
+            pin = descriptor_of_socket(sock)
+        except OSError as error:
+            need = " (it takes CAP_NET_ADMIN there)" if error.errno == errno.EPERM else ""
+            raise SourceError(
+                f"socket: its namespace cannot be had: {error.strerror}{need}"
+            ) from error
+        namespace = cls("socket", os.readlink(f"/proc/self/fd/{pin}"), pin)
+        weakref.finalize(namespace, os.close, pin)
+        return namespace
+
+    @classmethod
     def at_path(cls, path: str | os.PathLike[str]) -> NetworkNamespace:
         """The network namespace that is bound to a path: `/proc/1234/ns/net`.
 
@@ -109,15 +146,20 @@ class NetworkNamespace:
                 return Path("/proc/thread-self/ns/net")
             case "pid":
                 return Path("/proc", self.value, "ns", "net")
+            case "socket":
+                return Path("/proc/self/fd", str(self._pin))
             case "path":
                 return Path(self.value)
             case _:
                 return _DIRECTORY / self.value
 
     def __str__(self) -> str:
-        return {"here": "here", "pid": f"pid {self.value}", "name": f"netns {self.value}"}.get(
-            self.kind, self.value
-        )
+        return {
+            "here": "here",
+            "pid": f"pid {self.value}",
+            "socket": f"socket in {self.value}",
+            "name": f"netns {self.value}",
+        }.get(self.kind, self.value)
 
     def open(self) -> Target:
         """Pin it. Blocks: call it in a thread.
@@ -149,10 +191,10 @@ class NetworkNamespace:
         Raises:
             ScopeGone: It ended.
         """
-        if self._pidfd < 0:
+        if self.kind != "pid":
             return
         poll = select.poll()
-        poll.register(self._pidfd, select.POLLIN)
+        poll.register(self._pin, select.POLLIN)
         if poll.poll(0):
             raise ScopeGone(f"pid {self.value}: the process ended")
 
@@ -166,27 +208,6 @@ class NetworkNamespace:
         except OSError as error:
             self.check_process()
             raise SourceError(f"{self}: cannot open {path}: {error.strerror}") from error
-
-
-def namespace_of(scope: NetworkNamespace | str | int | os.PathLike[str] | None) -> NetworkNamespace:
-    """A scope from its short form: None is here, an int a pid, text a name, or a path with a slash.
-
-    Raises:
-        DesiredStateError: None of these.
-        ScopeGone: There is no such process.
-    """
-    match scope:
-        case NetworkNamespace():
-            return scope
-        case None:
-            return NetworkNamespace.here()
-        case int():
-            return NetworkNamespace.of_pid(scope)
-        case str() if "/" not in scope:
-            return NetworkNamespace.named(scope)
-        case str() | os.PathLike():
-            return NetworkNamespace.at_path(scope)
-    raise DesiredStateError(f"scope: expected a pid, a name, a path or None, got {scope!r}")
 
 
 def _is_encodable(text: object) -> bool:
@@ -237,14 +258,7 @@ class Target:
         """
         if not self._fds:
             return function()
-        visit = _Visit[T](self, function)
-        thread = threading.Thread(target=visit.run, name=f"linx-async {self.namespace}")
-        try:
-            thread.start()
-        except RuntimeError as error:  # a limit on processes or memory (pthread_create(3))
-            raise SourceError(f"{self.namespace}: cannot be entered: {error}") from error
-        thread.join()
-        return visit.outcome()
+        return call_elsewhere(self.enter, function, str(self.namespace))
 
     def enter(self) -> None:
         """Enter the namespaces with the calling thread, for good: setns(2)."""
@@ -275,25 +289,3 @@ class Target:
     def close(self) -> None:
         """Let the namespaces go."""
         close_all(self._fds)
-
-
-@define(eq=False)
-class _Visit(Generic[T]):
-    """A call inside namespaces, on its way through a thread."""
-
-    target: Target
-    function: Callable[[], T]
-    results: list[T] = field(factory=list)
-    error: BaseException | None = None
-
-    def run(self) -> None:
-        try:
-            self.target.enter()
-            self.results.append(self.function())
-        except BaseException as error:  # it is raised again in the calling thread
-            self.error = error
-
-    def outcome(self) -> T:
-        if self.error is not None:
-            raise self.error
-        return self.results[0]

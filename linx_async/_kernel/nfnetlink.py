@@ -144,7 +144,11 @@ class NfnetlinkSocket(AsyncResource):
             anyio.ClosedResourceError: It is closed.
         """
         key = "the rule set's generation"
-        answer = await self.get(GETGEN, 0, key=key)
+        try:
+            answer = await self.get(GETGEN, 0, key=key)
+        except OpError as error:
+            cure = _CURES.get(error.errno or 0, error.message)
+            raise OpError(key, error.errno, cure) from error
         if answer is None:
             raise SourceError(f"{key}: the kernel does not tell it")
         try:

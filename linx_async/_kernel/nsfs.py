@@ -11,6 +11,7 @@ from pathlib import Path
 __all__ = [
     "KINDS",
     "close_all",
+    "descriptor_of_socket",
     "enter",
     "identity_here",
     "is_network",
@@ -22,6 +23,7 @@ _CLONE_NEWNET = 0x40000000
 KINDS = {"net": _CLONE_NEWNET, "uts": 0x04000000, "ipc": 0x08000000}
 """The kinds of namespaces that hold sysctls and that a thread can enter, with their clone flags."""
 _NS_GET_NSTYPE = 0xB703
+_SIOCGSKNS = 0x894C
 _SO_NETNS_COOKIE = 71
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -55,6 +57,17 @@ def identity_here() -> str:
 def network_descriptor() -> int:
     """A descriptor of the network namespace of the calling thread; the caller closes it."""
     return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def descriptor_of_socket(sock: socket.socket) -> int:
+    """A descriptor of the network namespace that a socket belongs to; the caller closes it.
+
+    It is close-on-exec, as sock_ioctl() in net/socket.c makes it (open_related_ns()).
+
+    Raises:
+        OSError: It takes CAP_NET_ADMIN in that namespace.
+    """
+    return fcntl.ioctl(sock, _SIOCGSKNS)
 
 
 def is_network(fd: int) -> bool:

@@ -1,10 +1,11 @@
-"""A program in a throw-away network namespace, and sockets that look at what it did there."""
+"""Programs in a throw-away network namespace, and sockets that look at what they did there."""
 
 from __future__ import annotations
 
 import array
 import errno
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -26,8 +27,13 @@ __all__ = ["Ended", "Scratch", "scratch"]
 _CHILD: Final = str(Path(__file__).with_name("_scratch_child.py"))
 _SOCKETS: Final = 2
 _REPLY_SIZE: Final = 4096
+_GIVEN: Final = b"given"
 _MOST_TOLD: Final = 1 << 20
 """Bytes of the program's words that are looked at."""
+_MOST_OUTPUT: Final = 64 << 20
+"""Bytes of a program's output that are looked at."""
+_GRACE: Final = 5.0
+"""Seconds for the child to end its program and itself."""
 
 # user_namespaces(7), and what distributions add to it
 _SWITCHES: Final = {
@@ -61,7 +67,7 @@ class Ended:
 
 
 class Scratch:
-    """A network namespace of which nobody else knows, and a program that is about to start there.
+    """A network namespace of which nobody else knows, and programs that run there.
 
     Attributes:
         netfilter: A NETLINK_NETFILTER socket in it.
@@ -72,13 +78,13 @@ class Scratch:
         self,
         child: subprocess.Popen[bytes],
         channel: socket.socket,
-        told: int,
+        files: Sequence[int],
         patience: Patience,
         undo: ExitStack,
     ) -> None:
         self._child = child
         self._channel = channel
-        self._told = told
+        self._told, self._output = files
         self._patience = patience
         received = self._received()
         undo.callback(_close_all, received)
@@ -93,17 +99,37 @@ class Scratch:
             Aborted: Nobody wants the result any more.
             TimeoutError: It is too late.
         """
+        return Ended(self._ended(_GIVEN), self._words())
+
+    def output_of(self, argv: Sequence[str]) -> str | None:
+        """What another program writes to its standard output; None where it fails. Once.
+
+        Args:
+            argv: The program, by its whole path, and its arguments.
+
+        Raises:
+            SourceError: It could not be started.
+            Aborted: Nobody wants the result any more.
+            TimeoutError: It is too late.
+        """
+        if self._ended("\0".join(argv).encode()):
+            return None
+        size = os.fstat(self._output).st_size
+        if size > _MOST_OUTPUT:
+            return None
+        return os.pread(self._output, size, 0).decode("utf-8", "replace")
+
+    def _ended(self, request: bytes) -> int:
+        """How the program ended that is asked for, as in `Ended`."""
         with suppress(BrokenPipeError):
-            self._channel.send(b"g")
+            self._channel.send(request)
         reply, _ = self._receive()
-        if reply:
+        if not reply:
+            return self._child.wait()
+        word, _, status = reply.decode("utf-8", "replace").partition(" ")
+        if word != "ended":
             raise _start_failure(reply)
-        pidfd = os.pidfd_open(self._child.pid)
-        try:
-            self._patience.wait(pidfd)
-        finally:
-            os.close(pidfd)
-        return Ended(self._child.wait(), self._words())
+        return int(status)
 
     def _words(self) -> str:
         return os.pread(self._told, _MOST_TOLD, 0).decode("utf-8", "replace")
@@ -147,7 +173,7 @@ class Scratch:
 def scratch(argv: Sequence[str], text: bytes, patience: Patience) -> Iterator[Scratch]:
     """Have a program ready in a new network namespace. Blocks: call it in a thread.
 
-    An ordinary user gets a user namespace as well. The child that becomes the program ends with
+    An ordinary user gets a user namespace as well. The child that runs the program ends with
     the `with` block, and with the calling thread, however that ends; the namespace goes with it.
 
     Args:
@@ -162,20 +188,20 @@ def scratch(argv: Sequence[str], text: bytes, patience: Patience) -> Iterator[Sc
     """
     with ExitStack() as undo:
         try:
-            channel, told, child = _start(argv, text, undo)
+            channel, files, child = _start(argv, text, undo)
         except OSError as error:
             raise failure("cannot start the child that makes a scratch namespace", error) from error
-        yield Scratch(child, channel, told, patience, undo)
+        yield Scratch(child, channel, files, patience, undo)
 
 
 def _start(
     argv: Sequence[str], text: bytes, undo: ExitStack
-) -> tuple[socket.socket, int, subprocess.Popen[bytes]]:
-    """The child, the channel to it, and the file that gets what it says."""
+) -> tuple[socket.socket, tuple[int, int], subprocess.Popen[bytes]]:
+    """The channel to the child, the files for errors and for output, and the child."""
     if not sys.executable:
         raise SourceError("sys.executable is empty: set it to a Python, which is to be started")
     # Files in memory: nft opens /dev/stdin by name, which a socket refuses (ENXIO).
-    given, told = (_file_in_memory(name, undo) for name in ("given", "told"))
+    given, told, output = (_file_in_memory(name, undo) for name in ("given", "told", "output"))
     with open(given, "wb", closefd=False) as file:
         file.write(text)
     os.lseek(given, 0, os.SEEK_SET)
@@ -183,17 +209,17 @@ def _start(
     undo.enter_context(ours)
     with theirs:
         child = subprocess.Popen(
-            [sys.executable, "-I", "-S", _CHILD, str(theirs.fileno()), *argv],
+            [sys.executable, "-I", "-S", _CHILD, str(theirs.fileno()), str(output), *argv],
             stdin=given,
             stdout=subprocess.DEVNULL,
             stderr=told,
-            pass_fds=[theirs.fileno()],
+            pass_fds=[theirs.fileno(), output],
             env=os.environ | {"LC_ALL": "C"},
             # No Ctrl-C reaches it before us.
             start_new_session=True,
         )
-    undo.callback(_end, child)
-    return ours, told, child
+    undo.callback(_end, child, ours)
+    return ours, (told, output), child
 
 
 def _file_in_memory(name: str, undo: ExitStack) -> int:
@@ -207,7 +233,14 @@ def _close_all(descriptors: list[int]) -> None:
         os.close(descriptors.pop())
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
+def _end(child: subprocess.Popen[bytes], channel: socket.socket) -> None:
+    """Have the child end its program, and itself with it."""
+    poll = select.poll()
+    poll.register(channel.fileno(), select.POLLIN)
+    with suppress(OSError):
+        channel.shutdown(socket.SHUT_WR)
+        while poll.poll(_GRACE * 1000) and channel.recv(_REPLY_SIZE):
+            continue
     child.kill()
     child.wait()
 

@@ -15,10 +15,18 @@ from anyio.abc import AsyncResource
 from .._core.errors import DumpInterrupted, OpError, SourceError
 from .datagrams import Answer, Datagrams, EventsLost
 from .exchange import Exchange, RawDump, Refusal, Transaction
-from .netlink import MESSAGE, Flag, Message, NetlinkDecodeError, next_sequence, pack_message
+from .netlink import (
+    Flag,
+    Message,
+    NetlinkDecodeError,
+    next_sequence,
+    numbered,
+    pack_message,
+    with_flags,
+)
 from .netlink_open import NETLINK_ROUTE, Opening, open_socket
 
-__all__ = ["NETLINK_ROUTE", "EventsLost", "NetlinkSocket", "Opener", "Request"]
+__all__ = ["NETLINK_ROUTE", "EventsLost", "NetlinkSocket", "Opener", "Request", "packed_change"]
 
 Opener = Callable[[Callable[[], socket.socket]], socket.socket]
 """Calls a function, in the network namespace that a socket shall belong to."""
@@ -27,11 +35,9 @@ Request: TypeAlias = tuple[int, int, bytes]
 """A message to send: its type, its flags, its payload."""
 
 _DUMP: Final = int(Flag.REQUEST | Flag.DUMP)
-_CHANGE: Final = int(Flag.REQUEST)
-_LAST_CHANGE: Final = int(Flag.REQUEST | Flag.ACK)
 
-# 256 refusals overflow the default receive buffer: each charges some 832 bytes of it.
 _FIRST_OF_DUMPS: Final = 2**31
+# 256 refusals overflow the default receive buffer: each charges some 832 bytes of it.
 _MESSAGES_A_SEND: Final = 250
 _BYTES_A_SEND: Final = 65536
 
@@ -179,38 +185,20 @@ class NetlinkSocket(AsyncResource):
             ValueError: A number does not fit the header, or the socket listens to groups.
             anyio.ClosedResourceError: It is closed.
         """
-        kinds = [(kind, flags) for kind, flags, _ in requests]
-        return await self._change(kinds, [payload for _, _, payload in requests], key)
+        return await self.change_packed([packed_change(*request) for request in requests], key=key)
 
-    async def change_alike(
-        self, type: int, flags: int, payloads: Sequence[bytes], *, key: str = ""
+    async def change_packed(
+        self, messages: Sequence[bytes], *, key: str = ""
     ) -> list[Refusal | None]:
-        """Send changes of one type: `change` for a hundred thousand of them."""
-        return await self._change([(type, flags)] * len(payloads), payloads, key)
-
-    async def _change(
-        self, kinds: Sequence[tuple[int, int]], payloads: Sequence[bytes], key: str
-    ) -> list[Refusal | None]:
+        """Send changes that `packed_change` made: `change` for a hundred thousand of them."""
         refusals: list[Refusal | None] = []
         async with self._turn:
-            for part in _parts(payloads):
+            for part in _parts(messages):
                 seqs = self.sequence(len(part))
                 transaction = Transaction(seqs, self.port)
-                messages = [
-                    pack_message(kind, flags | _CHANGE, seq, payload)
-                    for (kind, flags), seq, payload in zip(
-                        kinds[part.start : part.stop],
-                        seqs,
-                        payloads[part.start : part.stop],
-                        strict=True,
-                    )
-                ]
                 # Refusals come unasked; the ack of the last one ends the answer.
-                kind, flags = kinds[part.stop - 1]
-                messages[-1] = pack_message(
-                    kind, flags | _LAST_CHANGE, seqs[-1], payloads[part.stop - 1]
-                )
-                await self._converse(b"".join(messages), transaction, key or "changes")
+                asked = [*part[:-1], with_flags(part[-1], Flag.ACK)]
+                await self._converse(numbered(asked, seqs), transaction, key or "changes")
                 refusals += transaction.refusals
                 await anyio.lowlevel.checkpoint()
         return refusals
@@ -260,19 +248,29 @@ class NetlinkSocket(AsyncResource):
             await datagrams.collect(answer)
 
 
-def _parts(payloads: Sequence[bytes]) -> Iterator[range]:
+def packed_change(type: int, flags: int, payload: bytes) -> bytes:
+    """The message of a change, but for its sequence number.
+
+    Args:
+        type: nlmsg_type.
+        flags: nlmsg_flags; NLM_F_REQUEST is added.
+        payload: The family's header and the attributes.
+
+    Raises:
+        ValueError: A number does not fit the header.
+    """
+    return pack_message(type, flags | Flag.REQUEST, 0, payload)
+
+
+def _parts(messages: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
     """Which messages go together, so that each send is small enough."""
     start = 0
-    while start < len(payloads):
-        stop = min(start + _MESSAGES_A_SEND, len(payloads))
-        while stop - start > 1 and _size(payloads[start:stop]) > _BYTES_A_SEND:
-            stop = start + (stop - start) // 2
-        yield range(start, stop)
-        start = stop
-
-
-def _size(payloads: Sequence[bytes]) -> int:
-    return sum(map(len, payloads)) + MESSAGE.size * len(payloads)
+    while start < len(messages):
+        part = messages[start : start + _MESSAGES_A_SEND]
+        while len(part) > 1 and sum(map(len, part)) > _BYTES_A_SEND:
+            part = part[: len(part) // 2]
+        yield part
+        start += len(part)
 
 
 def _check(refusal: Refusal | None, key: str) -> None:

@@ -13,16 +13,18 @@ from .lifecycle import (
     destroy,
     enable_controllers,
     freeze,
+    kill,
     stats,
     thaw,
 )
-from .ops import ReleaseLimit, RevertLimit, SetLimit
+from .ops import LimitOp, ReleaseLimit, RevertLimit, SetLimit
 from .source import Source
 from .verbs import observe, reconcile, subscribe
 
 __all__ = [
     "Delegation",
     "Desired",
+    "LimitOp",
     "Observed",
     "ReleaseLimit",
     "RevertLimit",
@@ -35,6 +37,7 @@ __all__ = [
     "diff",
     "enable_controllers",
     "freeze",
+    "kill",
     "observe",
     "reconcile",
     "stats",

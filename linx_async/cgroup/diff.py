@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from .._core.model import Plan
 from .._core.ownership import Claim, Ownership
-from .._flat.diff import FlatOp, Vocabulary
+from .._flat.diff import Vocabulary
 from .._flat.diff import diff as flat_diff
 from .._flat.observed import Observed
 from .codec import left_out, same, undo
 from .desired import Desired, DesiredLike
-from .ops import ReleaseLimit, RevertLimit, SetLimit
+from .ops import LimitOp, ReleaseLimit, RevertLimit, SetLimit
 
 __all__ = ["VOCABULARY", "diff"]
 
@@ -26,7 +26,7 @@ def _widened(claim: Claim, text: str, value: str) -> str:
     return f"{text}\n{undo(claim.key, left, claim.original)}"
 
 
-VOCABULARY = Vocabulary(
+VOCABULARY = Vocabulary[LimitOp](
     same, SetLimit, RevertLimit, ReleaseLimit, undo=undo, widen=_widened, knob=_knob
 )
 
@@ -37,8 +37,11 @@ def diff(
     owned: Ownership | None = None,
     *,
     revert_on_release: bool = False,
-) -> Plan[FlatOp]:
+) -> Plan[LimitOp]:
     """The ops that lead from observed to desired.
+
+    What the kernel makes of a text (units, `max`, several values in one file) is counted as it is
+    in Documentation/admin-guide/cgroup-v2.rst.
 
     Args:
         desired: What the limits should be.

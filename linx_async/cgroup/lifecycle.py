@@ -1,4 +1,4 @@
-"""A cgroup's life, for those who make their own: create, destroy, fill, freeze, look."""
+"""A cgroup's life, for those who make their own: create, destroy, fill, freeze, kill, look."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ __all__ = [
     "destroy",
     "enable_controllers",
     "freeze",
+    "kill",
     "stats",
     "thaw",
 ]
@@ -58,7 +59,7 @@ class Delegation:
 
 
 async def create(path: str, *, parents: bool = False) -> None:
-    """Make a cgroup.
+    """Make a cgroup: a directory below the mount (cgroups(7)).
 
     Args:
         path: Relative to where cgroup2 is mounted, or absolute.
@@ -82,7 +83,7 @@ async def create(path: str, *, parents: bool = False) -> None:
 
 
 async def destroy(path: str, *, recursive: bool = False) -> None:
-    """Remove a cgroup. Nothing is killed: one with processes in it stays.
+    """Remove a cgroup (cgroups(7)). Nothing is killed: one with processes in it stays.
 
     Args:
         path: Relative to where cgroup2 is mounted, or absolute.
@@ -114,7 +115,7 @@ async def destroy(path: str, *, recursive: bool = False) -> None:
 
 
 async def add_process(path: str, pid: int) -> None:
-    """Move a process, with all its threads, into a cgroup.
+    """Move a process, with all its threads, into a cgroup (`cgroup.procs`, cgroups(7)).
 
     Args:
         path: Relative to where cgroup2 is mounted, or absolute.
@@ -135,7 +136,7 @@ async def add_process(path: str, pid: int) -> None:
 
 
 async def enable_controllers(path: str, controllers: Iterable[str]) -> Delegation:
-    """Give controllers to the children of a cgroup; each is tried, and those refused are listed.
+    """Give a cgroup's children controllers (cgroups(7)); each is tried, those refused are listed.
 
     Args:
         path: Relative to where cgroup2 is mounted, or absolute.
@@ -167,25 +168,39 @@ async def enable_controllers(path: str, controllers: Iterable[str]) -> Delegatio
 
 
 async def freeze(path: str) -> None:
-    """Stop all processes in a cgroup and below it; returns when they are stopped.
+    """Stop all processes in a cgroup and below it (cgroups(7)); returns when they are stopped.
 
     Raises:
         DesiredStateError: It is no path.
         OpError: The kernel refused, or the cgroup went away.
         SourceError: There is no cgroup v2.
     """
-    await _set_frozen(path, frozen=True)
+    await _switch(path, "cgroup.freeze", "1", "frozen 1", _FREEZE)
 
 
 async def thaw(path: str) -> None:
-    """Let the processes in a frozen cgroup run again; returns when they do.
+    """Let the processes in a frozen cgroup run again (cgroups(7)); returns when they do.
 
     Raises:
         DesiredStateError: It is no path.
         OpError: The kernel refused, or the cgroup went away.
         SourceError: There is no cgroup v2.
     """
-    await _set_frozen(path, frozen=False)
+    await _switch(path, "cgroup.freeze", "0", "frozen 0", _FREEZE)
+
+
+async def kill(path: str) -> None:
+    """Kill all processes in a cgroup and below it, by SIGKILL; returns when none is left.
+
+    It takes Linux 5.14 (`cgroup.kill`, Documentation/admin-guide/cgroup-v2.rst), which sees to it
+    that none escapes by a fork.
+
+    Raises:
+        DesiredStateError: It is no path.
+        OpError: The kernel refused, or the cgroup went away.
+        SourceError: There is no cgroup v2.
+    """
+    await _switch(path, "cgroup.kill", "1", "populated 0", _KILL)
 
 
 async def stats(path: str) -> Mapping[str, Statistic]:
@@ -212,23 +227,24 @@ async def stats(path: str) -> Mapping[str, Statistic]:
     return await _at(path, work, {})
 
 
-async def _set_frozen(path: str, *, frozen: bool) -> None:
+async def _switch(path: str, file: str, text: str, state: str, why: Mapping[int, str]) -> None:
+    """Write to a file, and wait until cgroup.events has that line."""
     async with watching() as watches:
 
         def begin(root: str, cgroup: str) -> int:
             # Handed over in this thread: what a cancelled wait leaves behind would stay open.
             watches.add(pin_file(root, (cgroup, "cgroup.events")), path, Mask.MODIFY)
             inode = inode_of(root, cgroup)
-            write_below(root, (cgroup, "cgroup.freeze"), str(int(frozen)).encode())
+            write_below(root, (cgroup, file), text.encode())
             return inode
 
         def is_done(root: str, cgroup: str) -> bool:
             lines = read_below(root, (cgroup, "cgroup.events")).splitlines()
             if inode_of(root, cgroup) != inode:
                 raise OSError(errno.ENODEV, "another cgroup of the same name")
-            return f"frozen {frozen:d}".encode() in lines
+            return state.encode() in lines
 
-        inode = await _at(path, begin, _FREEZE)
+        inode = await _at(path, begin, why)
         while not await _at(path, is_done, {}):
             with anyio.move_on_after(_LOOK_AGAIN):
                 await anext(watches)
@@ -248,6 +264,7 @@ _ADD = {
     errno.EOPNOTSUPP: "it is threaded, or below a threaded one that is not valid",
 }
 _FREEZE = {errno.ENOENT: "there is no such cgroup, or it is the root, which cannot be frozen"}
+_KILL = {errno.ENOENT: "there is no such cgroup, or it is the root, or this is before Linux 5.14"}
 _ENABLE = {
     errno.EINVAL: "there is no such controller",
     errno.ENOENT: "not delegated to this cgroup, or held by cgroup v1",

@@ -11,7 +11,7 @@ _VERBS = {
     "cgroup.procs": "add_process",
     "cgroup.threads": "add_process",
     "cgroup.subtree_control": "enable_controllers",
-    "cgroup.kill": "destroy",
+    "cgroup.kill": "kill",
     "cgroup.type": "create",
     "memory.reclaim": "a write of your own",
     "cpu.pressure": "a write of your own",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import ClassVar
 
 from anyio import to_thread
 
@@ -20,17 +19,19 @@ from .codec import pieces
 from .desired import Desired, DesiredLike
 from .diff import VOCABULARY
 from .hints import Interest, Subscription, subscription
+from .ops import LimitOp
 from .paths import ancestors, below_mount, checked_path
 from .refusals import missing_file, refused_write
 
 __all__ = ["Source"]
 
 
-class Source(FlatSource[DesiredLike]):
+class Source(FlatSource[DesiredLike, LimitOp]):
     """The limits of one cgroup; it is never created, deleted or moved.
 
     A cgroup that is not there is waited for. One that was removed and made again is another one:
-    what we owned of the old is gone with it.
+    what we owned of the old is gone with it. The interface files are those of
+    Documentation/admin-guide/cgroup-v2.rst.
 
     Args:
         path: The cgroup: `myorg/web-42`, relative to where cgroup2 is mounted, or absolute.
@@ -41,7 +42,7 @@ class Source(FlatSource[DesiredLike]):
         DesiredStateError: It is no such path.
     """
 
-    vocabulary: ClassVar[Vocabulary] = VOCABULARY
+    vocabulary: Vocabulary[LimitOp] = VOCABULARY
 
     def __init__(self, path: str, *, revert_on_release: bool = False) -> None:
         super().__init__(revert_on_release=revert_on_release)

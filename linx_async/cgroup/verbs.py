@@ -9,9 +9,9 @@ from .._core.memory import Store
 from .._core.model import Hint, Report
 from .._core.ownership import Ownership
 from .._core.reconcile import reconcile as reconcile_source
-from .._flat.diff import FlatOp
 from .._flat.observed import Observed
 from .desired import Desired, DesiredLike
+from .ops import LimitOp
 from .source import Source
 
 __all__ = ["observe", "reconcile", "subscribe"]
@@ -24,8 +24,10 @@ async def reconcile(
     last_applied: Ownership | None = None,
     store: Store | None = None,
     revert_on_release: bool = False,
-) -> Report[FlatOp]:
+) -> Report[LimitOp]:
     """One pass: make the limits of a cgroup what they should be.
+
+    What each means, and its unit, is in Documentation/admin-guide/cgroup-v2.rst of the kernel.
 
     Args:
         path: The cgroup: `myorg/web-42`, relative to where cgroup2 is mounted, or absolute.
@@ -44,7 +46,11 @@ async def reconcile(
 
 
 async def observe(path: str, keys: Iterable[str]) -> Observed:
-    """Read some limits of a cgroup, for `diff`.
+    """Read some limits of a cgroup, for `diff` (cgroups(7)).
+
+    Args:
+        path: The cgroup, as for `reconcile`.
+        keys: Names of interface files: `memory.max`.
 
     Raises:
         DesiredStateError: The path or a key is wrong.
@@ -58,7 +64,12 @@ async def observe(path: str, keys: Iterable[str]) -> Observed:
 async def subscribe(path: str, keys: Iterable[str]) -> AsyncGenerator[AsyncIterator[Hint], None]:
     """Hints on some limits of a cgroup, without a loop; enter it with `async with`.
 
-    Live once the context is entered; they tell also of the cgroup's removal and return.
+    Live once the context is entered; they tell also of the cgroup's removal and return. They come
+    of inotify(7) on cgroupfs, which hears of writers in any mount and namespace.
+
+    Args:
+        path: The cgroup, as for `reconcile`.
+        keys: Names of interface files: `memory.max`.
 
     Raises:
         DesiredStateError: The path or a key is wrong.

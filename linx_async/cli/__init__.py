@@ -19,4 +19,7 @@ def main() -> None:
         if error.name != "click":
             raise
         sys.exit("linx: click is not installed: pip install 'linx-async[cli]'")
+    except KeyboardInterrupt:
+        sys.stderr.write("linx: interrupted\n")
+        sys.exit(130)
     sys.exit(exit_code(linx))

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import anyio
 import click
 
 from .._core.errors import LinxError
-from .entry import CHANGES, CONVERGED, ERROR
+from .entry import CONVERGED
+from .looking import doctor, import_, show
+from .monitor_command import monitor
 from .options import (
     backend_option,
+    check_option,
+    confirm_option,
     exit_codes,
     file_argument,
     json_option,
+    metrics_option,
+    out_option,
+    path_of,
     revert_option,
     seconds_option,
     state_option,
     version_option,
 )
-from .output import complain, show_json
+from .output import show_json
+from .running_commands import install_unit, pause, reconcile, resume, status, watch
+from .schema import schema
+from .shells import completion, man
 
 if TYPE_CHECKING:
-    from .show import Words
+    from .metrics_place import MetricsPlace
 
 __all__ = ["linx"]
 
@@ -42,8 +53,9 @@ def linx() -> None:
     """Keep the Linux kernel at the state that a file describes.
 
     FILE is TOML: a [sysctl] table, a [cgroup."path"] table for each cgroup, an [rtnl] table for
-    links, addresses, routes, rules, neighbours and nexthops, and a [netfilter] table for firewalls.
-    It is checked before anything is done. linx undoes only what it did itself.
+    links, addresses, routes, rules, neighbours and nexthops, and a [netfilter] table for firewalls;
+    [netns.NAME.rtnl] and so on for other network namespaces, and [options]. It may be a directory
+    of such files too. It is checked before anything is done. linx undoes only what it did itself.
     """
 
 
@@ -51,67 +63,108 @@ def linx() -> None:
     epilog=exit_codes("nothing to do", "changes are due, or something cannot be done (yet)")
 )
 @file_argument
+@out_option
 @revert_option
 @state_option
+@backend_option
 @json_option
-def plan(file: str, revert_on_release: bool, state_dir: str | None, as_json: bool) -> int:
+def plan(
+    file: str,
+    out: str | None,
+    revert_on_release: bool | None,
+    state_dir: str | None,
+    backend: str,
+    as_json: bool,
+) -> int:
     """Say what would be done, and why; change nothing.
 
     FILE may be - for standard input.
     """
+    from .one_pass import one_pass
     from .show import PLAN
 
-    return _pass(PLAN, file, revert_on_release, state_dir, as_json)
+    return one_pass(
+        PLAN, file, revert_on_release, state_dir, as_json=as_json, backend=backend, out=out
+    )
 
 
-@linx.command(epilog=exit_codes("the kernel has what FILE says", "it does not (yet)"))
+@linx.command(
+    short_help="Make the kernel what FILE says, in one pass.",
+    epilog=exit_codes("the kernel has what FILE says", "it does not (yet)")
+    + "\n  3  it was rolled back",
+)
 @file_argument
+@confirm_option
+@check_option
 @revert_option
 @state_option
+@backend_option
 @json_option
-def apply(file: str, revert_on_release: bool, state_dir: str | None, as_json: bool) -> int:
+def apply(
+    file: str,
+    confirm: float | None,
+    check: str | None,
+    revert_on_release: bool | None,
+    state_dir: str | None,
+    backend: str,
+    as_json: bool,
+) -> int:
     """Make the kernel what FILE says: one pass over each of its tables.
 
     All is tried, whatever fails. What FILE does not say any more is let go where linx has set it,
-    and deleted where linx has made it. FILE may be - for standard input.
+    and deleted where linx has made it. FILE may be - for standard input, or what `linx plan --out`
+    has written: then nothing is done unless all is as it was then.
     """
+    from .one_pass import one_pass
     from .show import APPLY
 
-    return _pass(APPLY, file, revert_on_release, state_dir, as_json)
+    return one_pass(
+        APPLY,
+        file,
+        revert_on_release,
+        state_dir,
+        as_json=as_json,
+        backend=backend,
+        confirm=confirm,
+        check=check,
+    )
 
 
 @linx.command(epilog="\b\nExit codes:\n  0  ended by SIGINT or SIGTERM\n  1  an error")
 @file_argument
 @seconds_option(
     "--interval",
-    5.0,
+    None,
     zero=False,
     endless=True,
     help="How often to look at everything, whether the kernel told of changes or not; inf for "
-    "never.",
+    "never.  [default: as FILE says, else 5]",
 )
 @seconds_option(
     "--debounce",
-    0.1,
+    None,
     zero=True,
     endless=False,
-    help="How long to gather changes before looking at them.",
+    help="How long to gather changes before looking at them.  [default: as FILE says, else 0.1]",
 )
 @click.option(
     "--monitor/--no-monitor",
-    default=True,
-    help="Whether to listen to what the kernel tells of changes.  [default: monitor]",
+    default=None,
+    help="Whether to listen to what the kernel tells of changes.  [default: as FILE says, else "
+    "monitor]",
 )
+@metrics_option
 @revert_option
 @state_option
 @backend_option
 @json_option
 def run(
     file: str,
-    interval: float,
-    debounce: float,
-    monitor: bool,
-    revert_on_release: bool,
+    interval: float | None,
+    debounce: float | None,
+    monitor: bool | None,
+    metrics: MetricsPlace | None,
+    revert_on_release: bool | None,
     state_dir: str | None,
     backend: str,
     as_json: bool,
@@ -119,29 +172,56 @@ def run(
     """Keep the kernel at what FILE says, in the foreground.
 
     Writes a line for each thing that happens, and none while all is well. SIGINT and SIGTERM end
-    it, a second one at once. FILE may be - for standard input.
+    it, a second one at once. SIGHUP has it read FILE anew. FILE may be - for standard input.
     """
     from ..config import load
-    from .run import Pacing, Runner, raise_descriptor_limit, stamp
+    from .beside import refuse_beside_others
+    from .descriptors import raise_descriptor_limit
+    from .place import ControlPlace
+    from .run import Pacing, Runner, stamp
     from .state import HostStore
 
     raise_descriptor_limit()
     pacing = Pacing(interval, debounce, monitor)
     try:
-        config = load(_path(file))
-        runner = Runner(config, HostStore(state_dir), pacing, revert_on_release, as_json)
+        read = partial(load, path_of(file))
+        store, place = HostStore(state_dir), ControlPlace.below(state_dir)
+        refuse_beside_others(store.directory)
+        runner = Runner(read(), read, store, place, pacing, revert_on_release, as_json, metrics)
         anyio.run(runner.run, backend=backend)
     except LinxError as error:
         if as_json:
+            from .show import errors_json
+
             head = {"time": stamp(), "event": "error", "part": None}
-            show_json({**head, "errors": _errors_json(file, error), "text": str(error)})
+            show_json({**head, "errors": errors_json(file, error), "text": str(error)})
         raise
     return CONVERGED
 
 
-@linx.command(epilog=exit_codes("all was healed", "something was not healed in time"))
+@linx.command(
+    epilog="\b\nExit codes:\n  0  kept; rolled back as it was; with --status: nothing waits\n"
+    "  2  not all could be restored; with --status: one waits\n  1  an error: nothing waits"
+)
+@click.option("--rollback", "word", flag_value="rollback", help="Undo it now, and wait for that.")
+@click.option("--status", "word", flag_value="status", help="Say what waits, or what came of it.")
+@state_option
+@json_option
+def confirm(word: str | None, state_dir: str | None, as_json: bool) -> int:
+    """Keep what `linx apply --confirm` has applied."""
+    from .confirming import confirm
+    from .state import HostStore
+
+    return confirm(HostStore(state_dir).directory, word or "confirm", as_json=as_json)
+
+
+@linx.command(
+    short_help="Show it at work, in namespaces that are gone afterwards.",
+    epilog=exit_codes("all was healed", "something was not healed in time"),
+)
 @click.option(
     "--rounds",
+    metavar="NUMBER",
     type=click.IntRange(1, 1000),
     default=3,
     show_default=True,
@@ -168,44 +248,16 @@ def demo(rounds: int, pause: float, plain: bool, backend: str, as_json: bool) ->
     return perform(backend, rounds, pause, as_json=as_json, plain=plain)
 
 
-def _pass(
-    words: Words, file: str, revert_on_release: bool, state_dir: str | None, as_json: bool
-) -> int:
-    """`plan` or `apply`, to the exit code."""
-    from ..config import load
-    from .passes import Passes
-    from .show import results_json, show_results
-    from .signals import until_signal
-    from .state import HostStore
-
-    try:
-        passes = Passes(load(_path(file)), HostStore(state_dir), revert_on_release)
-        came = anyio.run(until_signal, passes.apply if words.done else passes.plan)
-    except LinxError as error:
-        if as_json:
-            errors = _errors_json(file, error)
-            head = {"command": words.command, "file": file, "converged": False}
-            show_json({**head, "parts": [], "errors": errors})
-        raise
-    if as_json:
-        show_json(results_json(words, passes))
-    else:
-        show_results(words, passes)
-    if came is not None:
-        complain(f"interrupted by {came.name}: not every part had its turn")
-        return 128 + came
-    if passes.trouble or any(result.error for result in passes.results):
-        return ERROR
-    return CONVERGED if all(result.converged for result in passes.results) else CHANGES
-
-
-def _errors_json(file: str, error: LinxError) -> list[dict[str, Any]]:
-    from ..config import ConfigError, Problem
-    from .show import problems_json
-
-    problems = error.problems if isinstance(error, ConfigError) else [Problem(file, str(error))]
-    return problems_json(problems)
-
-
-def _path(file: str) -> str:
-    return "/dev/stdin" if file == "-" else file
+linx.add_command(status)
+linx.add_command(watch)
+linx.add_command(pause)
+linx.add_command(resume)
+linx.add_command(reconcile)
+linx.add_command(install_unit)
+linx.add_command(monitor)
+linx.add_command(show)
+linx.add_command(import_)
+linx.add_command(doctor)
+linx.add_command(schema)
+linx.add_command(completion)
+linx.add_command(man)

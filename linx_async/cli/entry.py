@@ -13,14 +13,15 @@ import click
 from .._core.errors import LinxError
 from .output import complain
 
-__all__ = ["CHANGES", "CONVERGED", "ERROR", "INTERRUPTED", "exit_code"]
+__all__ = ["CHANGES", "CONVERGED", "ERROR", "INTERRUPTED", "ROLLED_BACK", "exit_code"]
 
-CONVERGED, ERROR, CHANGES = 0, 1, 2
+CONVERGED, ERROR, CHANGES, ROLLED_BACK = 0, 1, 2, 3
 INTERRUPTED = 130
 
 
 def exit_code(command: click.Command) -> int:
     """Run a command with the arguments of this process."""
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # Some terminals lack some characters; that is no reason to fail.
@@ -29,8 +30,7 @@ def exit_code(command: click.Command) -> int:
     logging.getLogger("linx_async").addHandler(logging.NullHandler())
     try:
         code = _guarded(command)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
     except BrokenPipeError:
         code = ERROR  # whoever read the output has left
     except OSError as error:
@@ -39,6 +39,13 @@ def exit_code(command: click.Command) -> int:
     with contextlib.suppress(OSError):
         _drop_unwritten()
     return code
+
+
+def _open_what_is_closed() -> None:
+    """Open the standard streams that are closed, so that no other file gets their numbers."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - kept open
 
 
 def _guarded(command: click.Command) -> int:
@@ -61,8 +68,6 @@ def _guarded(command: click.Command) -> int:
 
 def _drop_unwritten() -> None:
     """Where standard output takes nothing any more, let the interpreter's end not stumble on it."""
-    if sys.stdout is None:
-        return
     try:
         sys.stdout.flush()
     except OSError:

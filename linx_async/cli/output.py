@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import click
 
 from ..config.problems import printable
 
-__all__ = ["complain", "counted", "say", "shade", "show_json"]
+__all__ = ["complain", "counted", "has_screen", "say", "shade", "show_json", "tally"]
 
 
 def _colour() -> bool | None:
@@ -44,3 +45,15 @@ def show_json(value: Mapping[str, Any]) -> None:
 def counted(number: int, thing: str) -> str:
     """`1 change`, `2 changes`."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def tally(words: Iterable[str]) -> str:
+    """How often there is each word, by the alphabet: `3 converged, 1 error`."""
+    there = sorted(words)
+    return ", ".join(f"{there.count(word)} {word}" for word in dict.fromkeys(there))
+
+
+def has_screen() -> bool:
+    """Whether standard output is a terminal on which one can write over what is there."""
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    return is_terminal and os.environ.get("TERM", "dumb") != "dumb"

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, field, frozen
 
 from .._core.errors import OpError, errno_name
 from .._core.model import Conflict, Op, Plan, Report, Verb, Waiting
+from .._core.ownership import Ownership
 from .._flat.ops import shown
 from ..config import Part
+from .why import created, why_fields
 
 __all__ = ["PartResult", "op_fields", "past"]
 
@@ -28,6 +30,9 @@ class PartResult:
         conflicts: What somebody else holds.
         converged: Whether there is nothing left to do.
         error: Why the pass could not run; empty where it could.
+        due: Whether the ops are due, and not done.
+        identity: What the scope was, where that is known.
+        owned: What the record said before.
     """
 
     part: Part
@@ -38,9 +43,14 @@ class PartResult:
     conflicts: tuple[Conflict, ...] = ()
     converged: bool = False
     error: str = ""
+    due: bool = False
+    identity: str = ""
+    owned: Ownership = field(factory=Ownership)
 
     @classmethod
-    def of_plan(cls, part: Part, plan: Plan[Any]) -> PartResult:
+    def of_plan(
+        cls, part: Part, plan: Plan[Any], identity: str = "", owned: Ownership | None = None
+    ) -> PartResult:
         """What a pass would do."""
         held_up = plan.failed or plan.waiting or plan.conflicts
         return cls(
@@ -50,6 +60,9 @@ class PartResult:
             waiting=plan.waiting,
             conflicts=plan.conflicts,
             converged=not (plan.ops or held_up),
+            due=True,
+            identity=identity,
+            owned=owned or Ownership(),
         )
 
     @classmethod
@@ -65,6 +78,10 @@ class PartResult:
             report.converged,
         )
 
+    def after(self, before: PartResult) -> PartResult:
+        """The same of two passes: what both did, and what is left by this one."""
+        return evolve(self, ops=before.ops + self.ops)
+
     @property
     def changes(self) -> int:
         """How many of the ops change the kernel."""
@@ -72,10 +89,13 @@ class PartResult:
 
     def to_json(self) -> dict[str, Any]:
         """Its fields, for `--json`."""
+        made = created(self.ops)
         return {
             "part": self.part.name,
             "converged": self.converged,
-            "ops": [op_fields(op) for op in self.ops],
+            "ops": [
+                {**op_fields(op), **(why_fields(op, made) if self.due else {})} for op in self.ops
+            ],
             "failed": [error_fields(error) for error in self.failed],
             "pending": [op_fields(op) for op in self.pending],
             "waiting": [{"key": each.key, "reason": each.reason} for each in self.waiting],

@@ -2,110 +2,32 @@
 
 from __future__ import annotations
 
-import resource
-import signal
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from datetime import datetime
-from typing import Any
+import os
+from collections.abc import Callable
+from functools import partial
 
 import anyio
-from anyio import TASK_STATUS_IGNORED, to_thread
-from anyio.abc import TaskStatus
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
-from attrs import asdict, define, field, frozen
+from anyio import TASK_STATUS_IGNORED
+from anyio.abc import TaskGroup, TaskStatus
+from attrs import frozen
 
-from .._core.errors import LoopFailed, StoreError
+from .._core.errors import LinxError
 from .._core.groups import ungrouped
-from .._core.loop import Loop
-from .._core.supervisor import Supervisor
-from ..config import HostConfig, Part
-from .events import Event, Story
-from .output import counted, say, shade, show_json
-from .signals import until_signal
-from .state import HostStore, what_to_keep
+from ..config import HostConfig
+from .answers import Answers
+from .control import Control
+from .events import Event
+from .keeper import Keeper
+from .kept import Pacing
+from .metrics_place import MetricsPlace
+from .notify import ServiceSocket
+from .place import ControlError, ControlPlace
+from .reload import Reloads
+from .service import Service
+from .state import HostStore, Keeping, what_to_keep
+from .telling import Telling, stamp
 
-__all__ = ["Pacing", "Runner", "raise_descriptor_limit", "stamp"]
-
-_MOST_UNTOLD = 1024
-_COLOURS = {
-    "applied": "green",
-    "converged": "green",
-    "waiting": "yellow",
-    "started": "cyan",
-    "stopped": "cyan",
-    "conflict": "magenta",
-    "flapping": "magenta",
-}
-
-
-def raise_descriptor_limit() -> None:
-    """Allow as many descriptors as we may: one is held for each directory that is watched."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-@frozen
-class Pacing:
-    """The options of every loop; see `Loop`."""
-
-    interval: float = 5.0
-    debounce: float = 0.1
-    monitor: bool = True
-
-
-class _ToldLoop(Loop[Any, Any, Any]):
-    """A loop that says when it crashes; the supervisor starts it again in silence."""
-
-    def __init__(self, *args: Any, crashed: Callable[[Exception], None], **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._crashed = crashed
-
-    async def run_once(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
-        try:
-            await super().run_once(task_status=task_status)
-        except Exception as error:
-            self._crashed(error)
-            raise
-
-
-@define
-class _Telling:
-    """The events on their way to standard output; where that stalls, no loop has to wait."""
-
-    as_json: bool
-    lost: int = field(default=0, init=False)
-    _send: MemoryObjectSendStream[tuple[datetime, Event]] = field(init=False)
-    _receive: MemoryObjectReceiveStream[tuple[datetime, Event]] = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._send, self._receive = anyio.create_memory_object_stream(_MOST_UNTOLD)
-
-    def put(self, *events: Event) -> None:
-        """Tell of these, unless there are too many that were not told yet."""
-        now = datetime.now().astimezone()
-        for event in events:
-            try:
-                self._send.send_nowait((now, event))
-            except anyio.WouldBlock:
-                self.lost += 1
-
-    def end(self) -> None:
-        """Nothing more will come."""
-        self._send.close()
-
-    async def write(self) -> None:
-        """Write all events until the end."""
-        show = _show_json if self.as_json else _show
-        async with self._receive:
-            async for time, event in self._receive:
-                lost, self.lost = self.lost, 0
-                if lost:
-                    text = f"{counted(lost, 'event')} could not be written in time"
-                    await to_thread.run_sync(show, time, Event("lost", "", text, {"count": lost}))
-                await to_thread.run_sync(show, time, event)
+__all__ = ["Pacing", "Runner", "stamp"]
 
 
 @frozen
@@ -114,17 +36,24 @@ class Runner:
 
     Attributes:
         config: The file.
+        read: What reads it anew; it is called in a thread.
         store: The records.
+        place: Where to listen for commands.
         pacing: The options of every loop.
-        revert_on_release: Whether what left the file gets its value from before we came back.
+        revert_on_release: Whether what left the file gets its value from before we came back; None
+            where it is as the file says.
         as_json: Whether to write JSON.
+        metrics: Where to serve metrics; None is nowhere.
     """
 
     config: HostConfig
+    read: Callable[[], HostConfig]
     store: HostStore
+    place: ControlPlace
     pacing: Pacing
-    revert_on_release: bool = False
+    revert_on_release: bool | None = None
     as_json: bool = False
+    metrics: MetricsPlace | None = None
 
     async def run(self) -> None:
         """Keep the kernel at what the file says, until SIGINT or SIGTERM.
@@ -133,73 +62,62 @@ class Runner:
             LoopFailed: A loop crashed again and again.
             ConfigError: Two tables are one and the same scope.
             StoreError: No record can be kept in the state directory.
+            MetricsError: No metrics can be served where they are to be.
         """
+        listener = ServiceSocket.taken_from(os.environ, os.getpid())
         await self.store.prepare()
         keeping = await what_to_keep(self.config, self.store)
-        telling = _Telling(self.as_json)
-        loops = [self._loop(part, telling) for part in keeping.parts]
-        failures: list[LoopFailed] = []
+        telling = Telling(self.as_json)
+        keeper = Keeper(self.store, self.pacing, self.revert_on_release, telling.put)
+        service = Service(listener, keeper, keeper.note)
+        if keeping.trouble:
+            telling.put(Event("error", "", keeping.trouble))
+        keep = partial(self._keep, keeper, service, keeping, telling)
+        outcome = await telling.around(keep, keeper.stop)
+        if isinstance(outcome, LinxError):
+            raise outcome
+
+    async def _keep(
+        self, keeper: Keeper, service: Service, keeping: Keeping, telling: Telling
+    ) -> None:
+        """The loops, and what there is around them, which ends with them."""
+        reloads = Reloads(self.config.file, self.read, keeper, self.store, service, keeper.note)
+        answers = Answers(self.config.file, keeper, reloads)
         with ungrouped():
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(telling.write)
+            async with anyio.create_task_group() as around:
+                page = await self._measured(around, keeper)
+                await around.start(reloads.listen)
+                control = Control(answers.to, follow=answers.follow)
+                await around.start(self._listen, control, telling)
                 names = ", ".join(part.name for part in keeping.parts) or "nothing"
-                if keeping.trouble:
-                    telling.put(Event("error", "", keeping.trouble))
-                telling.put(Event("started", "", f"keeps {names}, as {self.config.file} says"))
-                try:
-                    came = await _keep(loops)
-                except LoopFailed as error:
-                    failures.append(error)
-                else:
-                    await self._forget(keeping.parts, loops)
-                    telling.put(
-                        Event("stopped", "", f"stopped by {came.name}" if came else "ended")
-                    )
-                telling.end()
-        for failure in failures:
-            raise failure
+                text = f"keeps {names}, as {self.config.file} says"
+                if page is not None:
+                    text += f"; metrics are at {page}"
+                telling.put(Event("started", "", text, {"metrics": page}))
+                around.start_soon(service.run)
+                await keeper.run(keeping)
+                await service.stopping()
+                around.cancel_scope.cancel()
 
-    async def _forget(self, parts: Sequence[Part], loops: Sequence[Loop[Any, Any, Any]]) -> None:
-        for part, loop in zip(parts, loops, strict=True):
-            last = loop.last_report
-            if last is not None and last.converged and not part.desired:
-                with suppress(StoreError):  # it is looked into once more the next time
-                    await self.store.forget(part)
+    async def _measured(self, around: TaskGroup, keeper: Keeper) -> str | None:
+        """The URL of the metrics, from now on; None where there are none."""
+        if self.metrics is None:
+            return None
+        from .metrics import MetricsPage  # late: few need it, and what it is made of
 
-    def _loop(self, part: Part, telling: _Telling) -> Loop[Any, Any, Any]:
-        story = Story(part.name)
-        return _ToldLoop(
-            part.source(revert_on_release=self.revert_on_release),
-            part.desired,
-            **asdict(self.pacing),
-            store=self.store,
-            name=part.name,
-            on_report=lambda outcome: telling.put(*story.of(outcome)),
-            crashed=lambda error: telling.put(*story.crashed(error)),
-        )
+        page: str = await around.start(MetricsPage(keeper.counts, keeper.note).serve, self.metrics)
+        return page
 
-
-async def _keep(loops: Sequence[Loop[Any, Any, Any]]) -> signal.Signals | None:
-    def stop() -> None:
-        for loop in loops:
-            loop.stop()
-
-    if loops:
-        return await until_signal(Supervisor(*loops).run, stop)
-    return await until_signal(anyio.sleep_forever)
-
-
-def stamp(time: datetime | None = None) -> str:
-    """A time, or now, as `--json` has it: ISO 8601, with the offset from UTC."""
-    return (time or datetime.now().astimezone()).isoformat(timespec="milliseconds")
-
-
-def _show(time: datetime, event: Event) -> None:
-    when = shade(time.replace(tzinfo=None).isoformat(" ", "milliseconds"), dim=True)
-    text = shade(event.text, _COLOURS.get(event.kind, "red"))
-    say(f"{when} {shade(event.part or 'linx', bold=True)}: {text}")
-
-
-def _show_json(time: datetime, event: Event) -> None:
-    head = {"time": stamp(time), "event": event.kind, "part": event.part or None}
-    show_json({**head, **event.fields, "text": event.text})
+    async def _listen(
+        self,
+        control: Control,
+        telling: Telling,
+        *,
+        task_status: TaskStatus[None] = TASK_STATUS_IGNORED,
+    ) -> None:
+        try:
+            await control.serve(self.place, task_status=task_status)
+        except ControlError as error:
+            # It is for people's comfort; the kernel is kept without it.
+            telling.put(Event("error", "", f"takes no commands: {error}"))
+            task_status.started()

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
 from attrs import frozen
 
-from .._core.errors import LinxError, StoreError
+from .._core.errors import LinxError, ScopeGone, StoreError
 from .._core.memory import Record
 from .._core.ownership import Claim, Ownership
 from .._core.reconcile import identity_of
-from .._core.store import FileStore
+from .._core.store import FileStore, runtime_directory
 from ..config import ConfigError, HostConfig, Part, Problem
-from ..config.host import part_named
+from ..config.host import in_order, part_named
 from ..config.problems import dotted
 
 __all__ = ["HostStore", "Keeping", "what_to_keep"]
@@ -32,10 +33,14 @@ class HostStore:
 
     Args:
         directory: Where they are; default: that of `FileStore`.
+
+    Attributes:
+        directory: Where they are.
     """
 
     def __init__(self, directory: str | os.PathLike[str] | None = None) -> None:
-        self._files = FileStore(directory)
+        self.directory: Path = Path(directory or runtime_directory()).absolute()
+        self._files = FileStore(self.directory)
 
     @asynccontextmanager
     async def open(self, name: str, identity: str) -> AsyncIterator[Record]:
@@ -56,6 +61,14 @@ class HostStore:
                 await marked.save(await marked.load())
                 yield marked
 
+    def unused(self, name: str, identity: str) -> AbstractAsyncContextManager[object]:
+        """Keep everybody else from the record of a part for a while, and leave it as it is.
+
+        Raises:
+            StoreError: It cannot be used, or somebody else holds it.
+        """
+        return self._files.open(f"{_OURS}{name}", identity)
+
     async def prepare(self) -> None:
         """Look whether records can be kept at all.
 
@@ -74,6 +87,14 @@ class HostStore:
             StoreError: It cannot be read.
         """
         return (await self._peek(name, identity)).without([_MARK.key])
+
+    async def is_kept(self, name: str, identity: str) -> bool:
+        """Whether a part has a record that says anything, if only that it was kept.
+
+        Raises:
+            StoreError: It cannot be read.
+        """
+        return bool(await self._peek(name, identity))
 
     async def forget(self, part: Part) -> None:
         """Take the mark from the record of a part that desires nothing, and has nothing any more.
@@ -122,13 +143,15 @@ class Keeping:
     """What is to be kept.
 
     Attributes:
-        parts: The parts of the file, after those that have left it and of which something is, or
-            may be, owned still.
+        parts: The parts of the file, and those that have left it and of which something is, or
+            may be, owned still; in the order in which they are applied.
         trouble: Why those are not known; empty where they are.
+        left: The names of those that have left it.
     """
 
     parts: tuple[Part, ...]
     trouble: str = ""
+    left: frozenset[str] = frozenset()
 
 
 async def what_to_keep(config: HostConfig, store: HostStore) -> Keeping:
@@ -141,14 +164,14 @@ async def what_to_keep(config: HostConfig, store: HostStore) -> Keeping:
     try:
         owned = await store.owned()
     except StoreError as error:
-        return Keeping(config.parts, str(error))
+        return Keeping(in_order(config.parts), str(error))
     names = {part.name for part in config.parts}
     left = [
-        part
+        config.left(part)
         for part, identity in owned
         if part.name not in names and await _identity(part) in {identity, None}
     ]
-    return Keeping((*left, *config.parts))
+    return Keeping(in_order((*left, *config.parts)), left=frozenset(part.name for part in left))
 
 
 async def _refuse_twins(config: HostConfig) -> None:
@@ -157,21 +180,34 @@ async def _refuse_twins(config: HostConfig) -> None:
     problems = []
     for part in config.parts:
         identity = await _identity(part)
-        first = seen.setdefault((identity, part.share), part) if identity is not None else part
+        first = seen.setdefault((_place(part, identity), part.share), part) if identity else part
         if first is not part:
-            message = f"the same as [{dotted(first.section)}]; say it once"
-            problems.append(Problem(config.file, message, section=dotted(part.section)))
+            file = part.file or config.file
+            where = f" in {first.file}" if first.file != part.file else ""
+            message = f"the same as [{dotted(first.section)}]{where}; say it once"
+            problems.append(Problem(file, message, section=dotted(part.section)))
     if problems:
         raise ConfigError(problems)
+
+
+def _place(part: Part, identity: str) -> str:
+    """What two parts must not share: of a network, it is the network namespace alone."""
+    if part.kind in {"sysctl", "cgroup"}:
+        return identity
+    words = identity.split(" ")
+    return " ".join(word for word in words if not word.startswith(("uts:", "ipc:")))
 
 
 async def _identity(part: Part) -> str | None:
     """What the part's scope is at this moment; None where it cannot be had, as its pass will tell.
 
-    Another scope of the same name (a network namespace, say) has other records.
+    Another scope of the same name (a network namespace, say) has other records; one that is not
+    there is empty, and has none.
     """
     try:
         async with part.source() as source:
             return identity_of(source)
+    except ScopeGone:
+        return None if part.netns is None else ""
     except (LinxError, OSError):
         return None

@@ -29,9 +29,9 @@ class Find(Protocol):
         """
 
 
-_OBSERVED: Final = frozenset({"flags", "unknown", "encap"})
-"""Fields of what the kernel shows, and bytes, which a file has not."""
 _FOR_ALL: Final = "protocol"
+_OBSERVED: Final = frozenset({"flags", "unknown", "encap", _FOR_ALL})
+"""Fields of what the kernel shows, and bytes, which a file has not, or not in each entry."""
 _LEANED_ON: Final = frozenset(
     {
         *("kind", "prefix_length", "valid_lifetime", "gateway", "interface", "nexthops", "family"),
@@ -62,8 +62,22 @@ class Shape:
         self._parameters = {
             name: parameter
             for name, parameter in inspect.signature(self.kind).parameters.items()
-            if name not in self.without and name != _FOR_ALL
+            if name not in self.without
         }
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of its fields."""
+        return tuple(self._parameters)
+
+    @property
+    def positional(self) -> tuple[str, ...]:
+        """The names of those that an array has, in their order."""
+        return tuple(
+            name
+            for name, parameter in self._parameters.items()
+            if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        )
 
     def of_entry(
         self, path: Path, entry: Any, find: Find, given: Mapping[str, Any]
@@ -76,11 +90,7 @@ class Shape:
             find: What notes what is wrong.
             given: The fields that are known from where it stands.
         """
-        first = [
-            name
-            for name, parameter in self._parameters.items()
-            if parameter.kind is parameter.POSITIONAL_OR_KEYWORD and name not in given
-        ]
+        first = [name for name in self.positional if name not in given]
         if isinstance(entry, Mapping):
             yield from self.of_table(path, entry, find, given)
         elif isinstance(entry, list | str):
@@ -114,7 +124,7 @@ class Shape:
         strangers = [name for name in table if name not in known]
         for name in strangers:
             find((*path, name), _unknown((*path, name), table[name], (*known, *more)))
-        missing = [name for name in known if self._needs(name) and name not in table]
+        missing = [name for name in known if self.needs(name) and name not in table]
         if missing:
             meant = {closest(name, known) for name in strangers}
             untold = [name for name in missing if name not in meant]
@@ -174,11 +184,12 @@ class Shape:
         for number, entry in enumerate(entries):
             yield from shape.of_entry((*path, number), entry, find, {})
 
-    def _needs(self, name: str) -> bool:
+    def needs(self, name: str) -> bool:
+        """Whether a field has to be said."""
         return self._parameters[name].default is inspect.Parameter.empty
 
     def _stands_alone(self, name: str) -> bool:
-        return not self._needs(name) and name not in _LEANED_ON
+        return not self.needs(name) and name not in _LEANED_ON
 
 
 def _told(message: str, known: Collection[str]) -> tuple[str, list[int], str]:
@@ -192,13 +203,13 @@ def _told(message: str, known: Collection[str]) -> tuple[str, list[int], str]:
 def _unknown(path: Path, value: Any, known: Collection[str]) -> str:
     name = str(path[-1])
     if name == _FOR_ALL and path[0] == "rtnl":
-        return "one tag goes for all: [rtnl] protocol"
+        return "one tag goes for all: [{above}rtnl] protocol"
     near = closest(name, known)
     if near is not None:
         return f"unknown field; did you mean {near}?"
     if isinstance(value, Mapping) and path[-3:-2] == ("links",):
         whole = dotted((*path[:-2], f"{path[-2]}.{name}"))
-        return f"unknown field; a name with a dot in it is quoted: [{whole}]"
+        return f"unknown field; a name with a dot in it is quoted: [{{above}}{whole}]"
     return f"unknown field; known are {', '.join(known)}"
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from attrs import frozen
 
+from .pieces import KEY, TOKEN, Piece, key_of, piece_at, pieces
 from .problems import Path
 
 __all__ = ["Places", "Statement", "statements"]
@@ -31,22 +32,6 @@ _PIECE = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _BLANK = re.compile(r"[ \t]*(?:\#[^\n]*)?")
-_KEY = re.compile(r"""(?: "(?: \\. | [^\\"] )*" | '[^']*' | [^="'] )*= [ \t]*""", re.VERBOSE)
-_TOKEN = re.compile(
-    r'''
-      (?P<skip> [ \t\n]+ | \# [^\n]* )
-    | """ (?: \\. | [^\\] )*? """ "{0,2}
-    | \'\'\' .*? \'\'\' \'{0,2}
-    | " (?: \\[^\n] | [^"\\\n] )* "
-    | ' [^'\n]* '
-    | (?P<open> [\[{] )
-    | (?P<close> [\]}] )
-    | (?P<comma> , )
-    | [^][{},\#"' \t\n]+
-    ''',
-    re.VERBOSE | re.DOTALL,
-)
-
 _VERBATIM = re.compile(r"""'(?:''\n?)?|"(?:""\n?)?(?=[^\\]*\Z)""")
 """What opens a string in which every character stands for itself."""
 
@@ -183,7 +168,10 @@ class Places:
     def __init__(self, text: str) -> None:
         self._text = text
         self._starts: dict[Path, Statement] = {}
+        self._within: dict[Path, list[Statement]] = {}
         for statement in statements(text):
+            if statement.table and statement.paths:
+                self._within.setdefault(statement.table, []).append(statement)
             for path in statement.paths:
                 for length in range(1, len(path) + 1):
                     self._starts.setdefault(path[:length], statement)
@@ -194,7 +182,39 @@ class Places:
         Of what is in an array, they are those of the element.
         """
         found = self._found(path)
-        return found and position(self._text, found[0].start + found[1])
+        return found and position(self._text, found[0].start + found[1].start)
+
+    def depth(self, path: Path) -> int:
+        """How much of a path the text sets."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self._starts:
+                return length
+        return 0
+
+    def table(self, path: Path) -> Path:
+        """The table that a path is set in: the one that its header begins, or that it is."""
+        found = self._found(path)
+        return path[: len(found[0].table) or len(path)] if found else ()
+
+    def is_open(self, path: Path) -> bool:
+        """Whether more may be said of a table, or an array, elsewhere: it is no value, in TOML."""
+        statement = self._starts.get((*path, 0)) or self._starts.get(path)
+        if statement is None or statement.is_header:
+            return statement is not None
+        return len(statement.table) + len(key_of(statement.text)) > len(path)
+
+    def keys(self, path: Path) -> tuple[Path, ...]:
+        """The keys of a table in the order of the text, dotted ones in their parts.
+
+        tomllib makes one table of all dotted keys that begin alike, wherever they stand. None are
+        told of a table that the text has not, and of those below it that have headers.
+        """
+        if path in self._within:
+            return tuple(key_of(statement.text) for statement in self._within[path])
+        found = self._found(path)
+        if found is None or not found[2]:
+            return ()
+        return tuple(each.path for each in pieces(found[0].text, found[1].value))
 
     def inside(self, path: Path, line: int, column: int) -> tuple[int, int] | None:
         """The line and the column of a place in the text that is the value of a path.
@@ -209,64 +229,31 @@ class Places:
         found = self._found(path)
         if found is None or found[0].is_header:
             return None
-        statement, at = found
-        if not at and (key := _KEY.match(statement.text)):
-            at = key.end()
-        token = _TOKEN.match(statement.text, at)
+        statement, at = found[0], found[1].value
+        token = TOKEN.match(statement.text, at)
         opening = token and _VERBATIM.match(token[0])
         if not token or not opening:
             return None
         first, in_line = position(self._text, statement.start + at + opening.end())
         return first + line - 1, column + (in_line - 1 if line == 1 else 0)
 
-    def _found(self, path: Path) -> tuple[Statement, int] | None:
-        """The statement that sets a path, or what holds it, and the offset of an element in it."""
+    def _found(self, path: Path) -> tuple[Statement, Piece, bool] | None:
+        """The statement that sets a path, or what holds it; what of it that is, and whether so."""
         for length in range(len(path), 0, -1):
             statement = self._starts.get(path[:length])
             if statement is not None:
-                return statement, _element(statement, path[length:])
+                return statement, *_piece(statement, path)
         return None
 
 
-def _element(statement: Statement, inside: Path) -> int:
-    """The offset in a statement of an element of the array that it sets; 0 for no such one."""
-    key = None if statement.is_header else _KEY.match(statement.text)
+def _piece(statement: Statement, path: Path) -> tuple[Piece, bool]:
+    """What of a statement a path leads to, or what holds that; and whether it is just that."""
+    key = None if statement.is_header else KEY.match(statement.text)
     if key is None:
-        return 0
-    at, found = key.end(), 0
-    for step in inside:
-        starts = _elements(statement.text, at) if isinstance(step, int) else []
-        if not isinstance(step, int) or step >= len(starts):
-            break
-        found = at = starts[step]
-    return found
-
-
-@lru_cache(64)
-def _elements(text: str, at: int) -> list[int]:
-    """The offsets of the elements of the array that begins at an offset; none where none does."""
-    starts: list[int] = []
-    depth, expected = 0, False
-    while token := _TOKEN.match(text, at):
-        kind = token.lastgroup
-        if not depth and kind != "open":
-            break
-        if expected and kind not in {"skip", "close"}:
-            starts.append(at)
-            expected = False
-        if kind == "open":
-            if not depth and token[0] != "[":
-                break
-            expected = not depth
-            depth += 1
-        elif kind == "close":
-            depth -= 1
-        elif kind == "comma" and depth == 1:
-            expected = True
-        if not depth:
-            break
-        at = token.end()
-    return starts
+        return Piece((), 0, 0), False
+    own = len(statement.table) + len(key_of(statement.text))
+    found, exact = piece_at(statement.text, key.end(), path[own:])
+    return found, exact and len(path) >= own
 
 
 def position(text: str, offset: int) -> tuple[int, int]:

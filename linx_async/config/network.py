@@ -8,57 +8,45 @@ from typing import Any, Final
 from attrs import define, field
 
 from .. import rtnl
-from .._core.errors import DesiredStateError
 from .entries import Find, Shape
-from .host import Part
+from .options import OPTIONS, named_in
 from .problems import Path, dotted
 from .reading import Reading, clipped, closest
 
-__all__ = ["read_network"]
+__all__ = ["LINK", "LISTS", "read_network"]
 
-_OPTIONS: Final = ("protocol", "on_conflict")
-_LISTS: Final[Mapping[str, Shape]] = {
+LISTS: Final[Mapping[str, Shape]] = {
     "addresses": Shape(rtnl.Address),
     "routes": Shape(rtnl.Route, nested={"nexthops": Shape(rtnl.NextHop)}),
     "rules": Shape(rtnl.Rule),
     "neighbours": Shape(rtnl.Neighbour),
     "nexthops": Shape(rtnl.Nexthop),
 }
-_LINK: Final = Shape(rtnl.Link)
-_OF_LINKS: Final = "addresses"
+"""What is a list, and what its entries are."""
+LINK: Final = Shape(rtnl.Link)
+"""What the table of a link has."""
+_OFLINKS: Final = "addresses"
 """What may stand in the table of its link."""
 
 
 def read_network(table: Mapping[str, Any], reading: Reading) -> None:
     """Read the table `[rtnl]`."""
     found = _Network(reading)
-    options: dict[str, Any] = {}
+    said = reading.options(("rtnl",), table, "rtnl")
     for name, value in table.items():
         path = ("rtnl", name)
-        if name in _OPTIONS:
-            options |= _option(name, value, reading)
-        elif name == "links":
+        if name == "links":
             found.links(path, value)
-        elif name in _LISTS:
+        elif name in LISTS:
             found.entries(path, name, value)
-        else:
-            known = (*_OPTIONS, "links", *_LISTS)
+        elif name not in OPTIONS:
+            known = (*named_in("rtnl"), "links", *LISTS)
             near = closest(name, known)
             hint = f"did you mean {near}?" if near else f"known are {', '.join(known)}"
             reading.find(path, f"unknown key; {hint}")
-    protocol = options.pop("protocol", rtnl.PROTOCOL)
+    protocol = {**reading.defaults, **said}.get("protocol", rtnl.PROTOCOL)
     scope = "" if protocol == rtnl.PROTOCOL else f"protocol {protocol}"
-    reading.parts.append(Part("rtnl", scope, found.desired, options))
-
-
-def _option(name: str, value: Any, reading: Reading) -> dict[str, Any]:
-    option: Any = {name: value}
-    try:
-        rtnl.Source(**option)
-    except DesiredStateError as error:
-        reading.find(("rtnl", name), clipped(str(error).removeprefix(f"{name}: ")))
-        return {}
-    return {name: value}
+    reading.put("rtnl", scope, found.desired, said, ("rtnl",))
 
 
 @define
@@ -72,37 +60,37 @@ class _Network:
     def links(self, path: Path, table: Any) -> None:
         """Read the links."""
         if not isinstance(table, Mapping):
-            self.reading.find(path, "expected a table for each link, [rtnl.links.NAME]")
+            self.reading.find(path, "expected a table for each link, [{above}rtnl.links.NAME]")
             return
         for name, fields in table.items():
             place = (*path, name)
             if isinstance(fields, Mapping):
                 self._link(place, name, fields)
             else:
-                message = f"expected a table for each link, [rtnl.links.NAME], got {fields!r}"
-                self.reading.find(place, clipped(message))
+                expected = "expected a table for each link, [{above}rtnl.links.NAME]"
+                self.reading.find(place, clipped(f"{expected}, got {fields!r}"))
 
     def _link(self, path: Path, name: str, fields: Mapping[str, Any]) -> None:
         find = self._finder(len(path))
-        if _OF_LINKS in fields:
-            self.entries((*path, _OF_LINKS), _OF_LINKS, fields[_OF_LINKS], interface=name)
-        rest = {key: value for key, value in fields.items() if key != _OF_LINKS}
-        if not rest and _OF_LINKS in fields:
+        if _OFLINKS in fields:
+            self.entries((*path, _OFLINKS), _OFLINKS, fields[_OFLINKS], interface=name)
+        rest = {key: value for key, value in fields.items() if key != _OFLINKS}
+        if not rest and _OFLINKS in fields:
             return  # nothing is said of the link itself
-        for made in _LINK.of_table(path, rest, find, {"name": name}, more=(_OF_LINKS,)):
+        for made in LINK.of_table(path, rest, find, {"name": name}, more=(_OFLINKS,)):
             self._put("links", path, made)
 
     def entries(self, path: Path, name: str, entries: Any, *, interface: str | None = None) -> None:
         """Read a list; of an interface's own where it is in the table of its link."""
         find = self._finder(1 if interface is None else len(path) - 1)
         if not isinstance(entries, list):
-            hint = "" if interface else f": [[rtnl.{name}]] for each, or {name} = [...]"
+            hint = "" if interface else f": [[{{above}}rtnl.{name}]] for each, or {name} = [...]"
             find(path, f"expected a list{hint}")
             return
         given = {} if interface is None else {"interface": interface}
         for number, entry in enumerate(entries):
             place = (*path, number)
-            for made in _LISTS[name].of_entry(place, entry, find, given):
+            for made in LISTS[name].of_entry(place, entry, find, given):
                 self._put(name, place, made)
 
     def _put(self, resource: str, path: Path, made: Any) -> None:

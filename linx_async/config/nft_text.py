@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,8 +9,7 @@ from attrs import evolve, frozen
 
 from .._core.errors import LinxError
 from ..netfilter import Table
-from ..netfilter.parsing import tables_of
-from ..netfilter.text.compiler import compile_now
+from ..netfilter.parsing import parsed_tables
 from ..netfilter.text.errors import Complaint, TextError
 from ..netfilter.texts import complaints_of
 from .problems import ConfigError, Path
@@ -53,7 +51,7 @@ class NftText:
             return None
         if path[-1] == "text":
             return cls(path, value, table)
-        file = str(reading.folder / value)
+        file = str(reading.folder(path) / value)
         try:
             return cls(path, decoded(file, read(file)), table, file)
         except ConfigError as error:
@@ -63,7 +61,7 @@ class NftText:
     def tables(self, reading: Reading) -> tuple[Table, ...]:
         """Its tables, as nft compiles them; none where something is wrong with it. Blocks."""
         try:
-            return tables_of(compile_now(f"{self.text}\n", links=_links()))
+            return parsed_tables(f"{self.text}\n", links=reading.links())
         except TextError as error:
             for complaint in error.complaints:
                 message, inside = _told(complaint, self.text)
@@ -83,7 +81,7 @@ def check_rules(path: Path, fields: Mapping[str, Any], table: Table, reading: Re
         reading: Where to note what is wrong.
     """
     try:
-        found = complaints_of(table, _links())
+        found = complaints_of(table, reading.links())
     except LinxError as error:
         reading.find(path, clipped(str(error)), len(path))
         return
@@ -111,8 +109,3 @@ def _moved(place: tuple[int, int], blank: str) -> tuple[int, int]:
     line, column = place
     before = len(blank.rpartition("\n")[2]) if line == 1 else 0
     return line + blank.count("\n"), column + before
-
-
-def _links() -> dict[str, int]:
-    """The indices of the links that there are here, by name."""
-    return {name: index for index, name in socket.if_nameindex()}

@@ -2,224 +2,88 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path as FilePath
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
-
-from .._core.errors import DesiredStateError
-from .host import Part
-from .problems import Finding, Keys, dotted
+from .flat import read_cgroups, read_sysctls
+from .host import HostConfig
+from .options import OPTIONS
+from .origins import Origins
+from .problems import Finding, Path
 from .reading import Reading, clipped, closest
 
-__all__ = ["SECTIONS", "Setting", "checked_parts", "nearest"]
+if TYPE_CHECKING:
+    from .._kernel.netns import NetworkNamespace
 
-_SUBJECT = re.compile(r"\A(?:sysctl|cgroup)(?: key| path)?(?: '(?:[^'\\]|\\.)*')?: ")
+__all__ = ["IN_NAMESPACES", "SECTIONS", "checked"]
 
-# Files with a line a device or a resource (Documentation/admin-guide/cgroup-v2.rst).
-_KEYED = frozenset(
-    {
-        *("io.max", "io.weight", "io.latency", "io.cost.qos", "io.cost.model", "io.bfq.weight"),
-        *("rdma.max", "misc.max", "dmem.max", "dmem.min", "dmem.low"),
-    }
-)
-_CONTROLLERS = frozenset(
-    {"cgroup", "cpu", "cpuset", "dmem", "hugetlb", "io", "memory", "misc", "pids", "rdma"}
-)
+_MOST_BITS = 1024
 
 
-@frozen
-class Setting:
-    """One key as the file has it.
-
-    Attributes:
-        path: Where it is in the document.
-        key: The key, in the subsystem's spelling.
-        value: Its value.
-    """
-
-    path: Keys
-    key: str
-    value: Any
-
-
-def checked_parts(
-    document: Mapping[str, Any], folder: FilePath
-) -> tuple[list[Part], list[Finding]]:
-    """The parts of a document, and all that is wrong with it.
+def checked(file: str, origins: Origins) -> tuple[HostConfig, list[Finding]]:
+    """What files say, and all that is wrong with it.
 
     Args:
-        document: The data of the file.
-        folder: From where the names of other files in it are.
+        file: How they are called together.
+        origins: The files.
     """
-    reading = Reading(folder)
-    for name, table in document.items():
-        is_table = isinstance(table, Mapping | list)
-        if name not in SECTIONS:
-            what = "section" if is_table else "option"
-            reading.find((name,), f"unknown {what}; {nearest(name, SECTIONS)}", int(is_table))
-        elif not isinstance(table, Mapping):
-            got = "an array" if isinstance(table, list) else repr(table)
-            reading.find((name,), f"expected a table, [{name}], got {got}", int(is_table))
-        else:
-            SECTIONS[name](table, reading)
-    return reading.parts, reading.findings
+    reading = Reading(origins)
+    document = origins.document
+    options: dict[NetworkNamespace | None, Mapping[str, Any]] = {}
+    large = {path[0] for path in _without_large(reading, document)}
+    sound = {name: table for name, table in document.items() if name not in large}
+    reading.defaults = reading.common(sound)
+    if reading.defaults:
+        options[None] = reading.defaults
+    for name, table in sound.items():
+        if name == "netns":
+            from .namespaces import read_namespaces
+
+            options |= read_namespaces(table, reading, _section, IN_NAMESPACES)
+        elif name != "options":
+            _section(name, table, reading)
+    return HostConfig(file, tuple(reading.parts), options), reading.findings
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def _section(name: str, table: Any, reading: Reading) -> None:
+    is_table = isinstance(table, Mapping | list)
+    if name in OPTIONS and not is_table:
+        reading.find((name,), "is said in a table: [options], or that of a loop", 0)
+    elif name not in SECTIONS:
+        what = "section" if is_table else "option"
+        reading.find((name,), f"unknown {what}; {_nearest(name)}", int(is_table))
+    elif not isinstance(table, Mapping):
+        got = "an array" if isinstance(table, list) else repr(table)
+        message = f"expected a table, [{{above}}{name}], got {got}"
+        reading.find((name,), clipped(message), int(is_table))
+    else:
+        SECTIONS[name](table, reading)
+
+
+def _without_large(reading: Reading, document: Mapping[str, Any]) -> Iterator[Path]:
+    for name, value in document.items():
+        for path in _too_large((name,), value):
+            reading.find(path, f"is a number of more than {_MOST_BITS} bits")
+            yield path
+
+
+def _too_large(path: Path, value: Any) -> Iterator[Path]:
+    """Where numbers are that nothing has; those of thousands of digits cannot even be told."""
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        yield path
+    elif isinstance(value, Mapping | list):
+        items = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for key, inner in items:
+            yield from _too_large((*path, key), inner)
+
+
+def _nearest(name: str) -> str:
     """What somebody may have meant who wrote an unknown name."""
+    known = (*SECTIONS, "netns", "options")
     close = closest(name, known)
     if close is not None:
         return f"did you mean [{close}]?"
     return f"known sections are {', '.join(f'[{word}]' for word in sorted(known))}"
-
-
-def _sysctl(table: Mapping[str, Any], reading: Reading) -> None:
-    from ..sysctl.keys import normalized
-
-    settings = []
-    for setting in _sysctl_settings(("sysctl",), table, reading):
-        try:
-            settings.append(Setting(setting.path, normalized(setting.key), setting.value))
-        except DesiredStateError as error:
-            reading.find(setting.path, _bare(error), key=setting.key)
-    reading.parts.append(Part("sysctl", desired=_agreed(Part("sysctl"), settings, reading)))
-
-
-def _sysctl_settings(above: Keys, table: Mapping[str, Any], reading: Reading) -> Iterator[Setting]:
-    """The keys below a table: whole ones, and those of bare dots, a part a level."""
-    for name, value in table.items():
-        path = (*above, name)
-        parts = path[1:]
-        if isinstance(value, Mapping):
-            if len(parts) == 1 and any(separator in name for separator in "./"):
-                reading.find(
-                    path,
-                    "expected a value, got a table; a quoted key is a whole one: "
-                    f"write {dotted(name.replace('/', '.').split('.'))} without quotes",
-                )
-            else:
-                yield from _sysctl_settings(path, value, reading)
-        elif len(parts) == 1:
-            yield Setting(path, name, value)
-        elif any("/" in part for part in parts):
-            wrong = next(part for part in parts if "/" in part)
-            reading.find(path, f"{wrong!r} is one part of the key, and cannot have a slash in it")
-        else:
-            separator = "/" if any("." in part for part in parts) else "."
-            yield Setting(path, separator.join(parts), value)
-
-
-def _cgroups(table: Mapping[str, Any], reading: Reading) -> None:
-    scopes: dict[str, Keys] = {}
-    for cgroup, limits in table.items():
-        path = ("cgroup", cgroup)
-        part = Part("cgroup", cgroup)
-        if not isinstance(limits, Mapping):
-            reading.find(path, f'expected a table for each cgroup, [cgroup."path"], got {limits!r}')
-            continue
-        try:
-            name = part.source().name
-        except DesiredStateError as error:
-            reading.find(path, _bare(error), table=2)
-            continue
-        if name in scopes:
-            message = "the same cgroup has a table already{other}"
-            reading.find(path, message, table=2, other=scopes[name])
-        scopes[name] = path
-        if cgroup in _CONTROLLERS and limits and not any(map(_controller_of, limits)):
-            message = 'limits stand in the table of their cgroup: [cgroup."path"]'
-            reading.find(path, message, table=2)
-            continue
-        settings = list(_limits(path, limits, reading))
-        reading.parts.append(Part("cgroup", cgroup, _agreed(part, settings, reading)))
-
-
-def _controller_of(name: str) -> str | None:
-    controller = name.partition(".")[0]
-    return controller if controller in _CONTROLLERS else None
-
-
-def _limits(path: Keys, table: Mapping[str, Any], reading: Reading) -> Iterator[Setting]:
-    for name, value in table.items():
-        if "." in name:
-            yield Setting((*path, name), name, value)
-        else:
-            yield from _limit((*path, name), value, reading)
-
-
-def _limit(path: Keys, value: Any, reading: Reading) -> Iterator[Setting]:
-    """The files that bare dots lead to: `io.max."8:0".rbps` is a line of io.max."""
-    file = ".".join(path[2:])
-    by_device = isinstance(value, Mapping) and any(":" in name for name in value)
-    if not isinstance(value, Mapping) or file in _KEYED or by_device:
-        nested = [name for name in path[3:-1] if name in _CONTROLLERS]
-        if path[2] not in _CONTROLLERS and nested:
-            header = dotted(("cgroup", "/".join(path[1 : path.index(nested[0], 3)])))
-            reading.find(path, f"a cgroup's path is quoted: [{header}]", table=2)
-        else:
-            yield Setting(path, file, value)
-        return
-    for name, inner in value.items():
-        yield from _limit((*path, name), inner, reading)
-
-
-def _agreed(part: Part, settings: Iterable[Setting], reading: Reading) -> dict[str, Any]:
-    """The settings by key: each well by itself, and all together."""
-    table = len(part.section)
-    check = _check_of(part)
-    found: dict[str, Setting] = {}
-    for setting in settings:
-        first = found.setdefault(setting.key, setting)
-        if first is not setting:
-            message = "set twice{other}"
-            reading.find(setting.path, message, table, key=setting.key, other=first.path)
-            continue
-        wrong = check({setting.key: setting.value})
-        if wrong:
-            reading.find(setting.path, wrong, table, key=setting.key)
-            del found[setting.key]
-    agreed = list(found.values())
-    while wrong := check({each.key: each.value for each in agreed}):
-        culprit = agreed[_first_wrong(check, agreed)]
-        reading.find(culprit.path, wrong, table, key=culprit.key)
-        agreed.remove(culprit)
-    return {each.key: each.value for each in agreed}
-
-
-def _first_wrong(check: Callable[[dict[str, Any]], str], settings: list[Setting]) -> int:
-    """The index of the first setting that does not go together with those before it."""
-    low, high = 0, len(settings)
-    while low + 1 < high:
-        middle = (low + high) // 2
-        if check({each.key: each.value for each in settings[:middle]}):
-            high = middle
-        else:
-            low = middle
-    return low
-
-
-def _check_of(part: Part) -> Callable[[dict[str, Any]], str]:
-    source: Any = part.source()
-
-    def check(desired: dict[str, Any]) -> str:
-        try:
-            source.check(desired)
-        except DesiredStateError as error:
-            return _bare(error, *desired)
-        return ""
-
-    return check
-
-
-def _bare(error: DesiredStateError, *keys: str) -> str:
-    """What is wrong, without the subject, which the place names already."""
-    message = _SUBJECT.sub("", str(error), count=1)
-    for key in keys[:1]:
-        message = message.removeprefix(f"{key}: ")
-    return clipped(message)
 
 
 def _rtnl(table: Mapping[str, Any], reading: Reading) -> None:
@@ -235,9 +99,11 @@ def _netfilter(table: Mapping[str, Any], reading: Reading) -> None:
 
 
 SECTIONS: dict[str, Callable[[Mapping[str, Any], Reading], None]] = {
-    "cgroup": _cgroups,
+    "cgroup": read_cgroups,
     "netfilter": _netfilter,
     "rtnl": _rtnl,
-    "sysctl": _sysctl,
+    "sysctl": read_sysctls,
 }
 """What reads each section that there is."""
+IN_NAMESPACES = ("sysctl", "rtnl", "netfilter")
+"""Those that a network namespace has."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator, Mapping
+from itertools import takewhile
 from typing import Any
 
 from attrs import frozen
@@ -13,9 +15,11 @@ from .problems import ConfigError, Problem, dotted
 
 __all__ = ["LARGEST", "Parsed", "decoded", "parsed", "read"]
 
-LARGEST = 1 << 20
+LARGEST = 1 << 24
 """Bytes; more is no file of desired state."""
 
+_DEEPEST = 64
+"""Tables and arrays within each other; more is no file of desired state."""
 _MOST = 25
 """Syntax errors that are told at once."""
 
@@ -34,7 +38,7 @@ def read(file: str) -> bytes:
         with open(file, "rb") as stream:
             data = stream.read(LARGEST + 1)
     except IsADirectoryError:
-        raise ConfigError([Problem(file, "this is a directory; name a file in it")]) from None
+        raise ConfigError([Problem(file, "this is a directory, and no file")]) from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigError([Problem(file, f"cannot be read: {why}")]) from None
@@ -80,7 +84,10 @@ def parsed(file: str, text: str) -> Parsed:
     problems: list[Problem] = []
     while True:
         try:
-            return Parsed(tomllib.loads(text), text, problems)
+            document = tomllib.loads(text)
+            if _is_too_deep(document):
+                raise RecursionError
+            return Parsed(document, text, problems)
         except (ValueError, RecursionError) as error:
             flaw = _Flaw.of(text, error)
         problems.append(flaw.problem(file, text))
@@ -111,11 +118,13 @@ class _Flaw:
     def of(cls, text: str, error: Exception) -> _Flaw:
         found = _POSITION.search(str(error))
         offset = None if found is None else _offset(text, found)
-        every = list(statements(text)) or [Statement(text, 0, closed=False)]
-        if offset is None or offset == len(text):
+        known = offset is not None and offset < len(text)
+        every = list(_until(statements(text), offset if known else None))
+        every = every or [Statement(text, 0, closed=False)]
+        if offset is None or not known:
             # Text that is not closed is missed at the end; numbers of thousands of digits and
             # deep nesting are told without a position.
-            culprit = next((each for each in every if not each.paths), every[-1])
+            culprit = next((each for each in every if _is_no_statement(each)), every[-1])
         else:
             culprit = [each for each in every if each.start <= offset or each is every[0]][-1]
         before = (each for each in every if each.start < culprit.start)
@@ -166,6 +175,29 @@ class _Flaw:
         if _BARE_TEXT.match(self.statement.text.removeprefix(key)):
             return f"{message}; text is written in quotes"
         return message
+
+
+def _is_too_deep(document: Mapping[str, Any]) -> bool:
+    """Whether it is nested so deeply that whatever looks into it might run out of stack."""
+    level: list[Any] = [document]
+    for _ in range(_DEEPEST):
+        inner = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [value for values in inner for value in values if isinstance(value, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def _until(several: Iterator[Statement], offset: int | None) -> Iterator[Statement]:
+    """Those that begin up to an offset, and the first in any case; all where there is none."""
+    first = next(several, None)
+    if first is not None:
+        yield first
+    yield from several if offset is None else takewhile(lambda one: one.start <= offset, several)
+
+
+def _is_no_statement(statement: Statement) -> bool:
+    return not statement.paths or any(len(path) > _DEEPEST for path in statement.paths)
 
 
 def _offset(text: str, found: re.Match[str]) -> int:

@@ -30,7 +30,7 @@ def certain_sets(table: ObservedTable) -> frozenset[str]:
 
     Neither does time take elements of these, nor do packets add or delete any.
     """
-    written = written_sets(each.rule for chain in table.chains.values() for each in chain.rules)
+    written = written_sets(each.rule for each in table.rules)
     return frozenset(
         name
         for name, each in table.sets.items()

@@ -8,6 +8,7 @@ from typing import Final, Literal, TypeAlias
 from attrs import define, evolve, field, frozen
 
 from .._kernel.netlink import Message, NetlinkDecodeError, attribute_map
+from .._kernel.nfnetlink_messages import NFGENMSG
 from .codec import chains as chain_codec
 from .codec import elements as element_codec
 from .codec import sets as set_codec
@@ -21,7 +22,7 @@ from .codec.words import text_of, u64_of
 from .desired import Chain, Elements, Rule, Set
 from .desired.chain import with_rules
 from .desired.elements import Rest
-from .desired.families import FAMILIES
+from .desired.families import FAMILY_NAMES
 from .desired.sets import with_elements
 from .observed import ObservedRule
 from .reading import Known, observed_rule
@@ -35,8 +36,7 @@ Announced: TypeAlias = (
 )
 """What is announced: the values that an observation has, with the kernel's handles."""
 
-_FAMILIES: Final = {number: name for name, number in FAMILIES.items()}
-_GENMSG: Final = 4
+_GENMSG: Final = NFGENMSG.size
 # NFTA_*_TABLE, and of all but rules and elements NFTA_*_NAME and NFTA_*_HANDLE.
 _TABLE: Final = 1
 _HANDLES: Final[Mapping[Kind, int]] = {
@@ -161,7 +161,7 @@ class Reader:
             return None
         if len(payload) < _GENMSG:
             raise NetlinkDecodeError("a message without nfgenmsg", 0)
-        family = _FAMILIES.get(payload[0])
+        family = FAMILY_NAMES.get(payload[0])
         if family is None:
             return None
         body = payload[_GENMSG:]

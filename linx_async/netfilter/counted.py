@@ -11,6 +11,8 @@ from attrs import evolve
 from .._core.errors import SourceError
 from .._kernel.netlink import Message, NetlinkDecodeError, attribute_map, pack_text, split
 from .._kernel.nfnetlink import NfnetlinkSocket
+from .._kernel.nfnetlink_messages import NFGENMSG
+from .codec.abi import Message as Numbers
 from .codec.abi import RuleAttribute
 from .codec.schema import COUNTING
 from .codec.words import u64_of
@@ -20,8 +22,8 @@ from .ops import AddRule, MoveRule, NetfilterOp, ReplaceRule
 
 __all__ = ["counted_now"]
 
-_GETRULE: Final = 7  # NFT_MSG_GETRULE, without the subsystem
-_GENMSG: Final = 4
+_GETRULE: Final = Numbers.GETRULE.number
+_GENMSG: Final = NFGENMSG.size
 _WITH_STATE: Final = (AddRule, MoveRule, ReplaceRule)
 
 

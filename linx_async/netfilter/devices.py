@@ -1,8 +1,8 @@
-"""The interfaces that chains and flowtables hook into: those that are there: pure."""
+"""The interfaces that a table hooks into or names by index: those that are there: pure."""
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from itertools import chain
 
 from attrs import evolve
@@ -10,7 +10,7 @@ from attrs import evolve
 from .._core.model import Waiting
 from .desired import Table
 
-__all__ = ["devices_of", "within_reach"]
+__all__ = ["devices_of", "other_indices", "within_reach"]
 
 
 def devices_of(table: Table) -> frozenset[str]:
@@ -35,18 +35,40 @@ def within_reach(table: Table, links: Container[str]) -> tuple[Table, tuple[Wait
     flowtables = []
     for each in table.chains:
         there, missing = _parted(each.devices, links)
-        waiting += [Waiting(each.key, f"the interface {name} is not there") for name in missing]
+        waiting += [Waiting.for_interface(each.key, name) for name in missing]
         if there or not missing:
             chains.append(evolve(each, devices=there) if missing else each)
     for flowtable in table.flowtables:
         there, missing = _parted(flowtable.devices, links)
-        waiting += [
-            Waiting(flowtable.key, f"the interface {name} is not there") for name in missing
-        ]
+        waiting += [Waiting.for_interface(flowtable.key, name) for name in missing]
         flowtables.append(evolve(flowtable, devices=there) if missing else flowtable)
     if not waiting:
         return table, ()
     return evolve(table, chains=chains, flowtables=flowtables), tuple(waiting)
+
+
+def other_indices(table: Table, links: Mapping[str, int]) -> tuple[Waiting, ...]:
+    """What waits for interfaces that rules name by index, as they were compiled.
+
+    Args:
+        table: The table.
+        links: The indices of the interfaces that are there, by name.
+    """
+    return tuple(
+        _other_index(table.key, name, index, links.get(name))
+        for name, index in table.links
+        if links.get(name) != index
+    )
+
+
+def _other_index(key: str, name: str, compiled: int, now: int | None) -> Waiting:
+    if now is None:
+        return Waiting.for_interface(key, name)
+    return Waiting(
+        key,
+        f"the interface {name} has index {now}, and the table was compiled with {compiled}: compile"
+        " it again, with links= as it is there, or name the interface by iifname or oifname",
+    )
 
 
 def _parted(names: tuple[str, ...], links: Container[str]) -> tuple[tuple[str, ...], list[str]]:

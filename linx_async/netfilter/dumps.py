@@ -11,7 +11,8 @@ from attrs import field, frozen
 from .._core.errors import DumpInterrupted, OpError
 from .._kernel.netlink import attribute_map, pack_text, split
 from .._kernel.nfnetlink import NfnetlinkSocket, undated
-from .codec.abi import TableAttribute
+from .._kernel.nfnetlink_messages import NFGENMSG
+from .codec.abi import Message, TableAttribute
 from .codec.set_abi import SetAttribute, SetFlag
 from .codec.words import text_of, u32_of
 from .desired import Elements
@@ -20,16 +21,15 @@ from .text.raw import RawSet, RawTable
 
 __all__ = ["Dumper", "Dumps", "ElementsOf"]
 
-# NFT_MSG_*, without the subsystem.
-_GETTABLE: Final = 1
-_GETCHAIN: Final = 4
-_GETRULE: Final = 7
-_GETSET: Final = 10
-_GETSETELEM: Final = 13
-_GETOBJ: Final = 19
-_GETFLOWTABLE: Final = 23
+_GETTABLE: Final = Message.GETTABLE.number
+_GETCHAIN: Final = Message.GETCHAIN.number
+_GETRULE: Final = Message.GETRULE.number
+_GETSET: Final = Message.GETSET.number
+_GETSETELEM: Final = Message.GETSETELEM.number
+_GETOBJ: Final = Message.GETOBJ.number
+_GETFLOWTABLE: Final = Message.GETFLOWTABLE.number
 
-_GENMSG: Final = 4
+_GENMSG: Final = NFGENMSG.size
 _NAME: Final = 1  # NFTA_TABLE_NAME, and NFTA_*_TABLE of all that is in one
 _NAMED: Final = 2  # NFTA_SET_NAME, NFTA_SET_ELEM_LIST_SET
 _FIXED: Final = SetFlag.ANONYMOUS | SetFlag.CONSTANT

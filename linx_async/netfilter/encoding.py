@@ -12,7 +12,7 @@ from .codec import chains as chain_codec
 from .codec import elements as element_codec
 from .codec import sets as set_codec
 from .codec import tables as table_codec
-from .codec.abi import ChainAttribute, RuleAttribute, TableAttribute
+from .codec.abi import ChainAttribute, Message, RuleAttribute, TableAttribute
 from .codec.expressions import encoded
 from .codec.object_abi import FlowtableAttribute, ObjectAttribute
 from .codec.set_abi import ElementListAttribute, SetAttribute
@@ -48,23 +48,22 @@ from .ops import (
     UpdateSet,
 )
 
-__all__ = ["Encoder", "changes_of"]
+__all__ = ["Encoder", "changes_of", "size_of"]
 
-# NFT_MSG_*, without the subsystem.
-_NEWTABLE: Final = 0
-_DELTABLE: Final = 2
-_NEWCHAIN: Final = 3
-_DELCHAIN: Final = 5
-_NEWRULE: Final = 6
-_DELRULE: Final = 8
-_NEWSET: Final = 9
-_DELSET: Final = 11
-_NEWSETELEM: Final = 12
-_DELSETELEM: Final = 14
-_NEWOBJ: Final = 18
-_DELOBJ: Final = 20
-_NEWFLOWTABLE: Final = 22
-_DELFLOWTABLE: Final = 24
+_NEWTABLE: Final = Message.NEWTABLE.number
+_DELTABLE: Final = Message.DELTABLE.number
+_NEWCHAIN: Final = Message.NEWCHAIN.number
+_DELCHAIN: Final = Message.DELCHAIN.number
+_NEWRULE: Final = Message.NEWRULE.number
+_DELRULE: Final = Message.DELRULE.number
+_NEWSET: Final = Message.NEWSET.number
+_DELSET: Final = Message.DELSET.number
+_NEWSETELEM: Final = Message.NEWSETELEM.number
+_DELSETELEM: Final = Message.DELSETELEM.number
+_NEWOBJ: Final = Message.NEWOBJ.number
+_DELOBJ: Final = Message.DELOBJ.number
+_NEWFLOWTABLE: Final = Message.NEWFLOWTABLE.number
+_DELFLOWTABLE: Final = Message.DELFLOWTABLE.number
 
 _CREATE: Final = int(Flag.CREATE | Flag.EXCL)
 _REPLACE: Final = int(Flag.REPLACE)
@@ -167,7 +166,11 @@ class Encoder:
             lists = element_codec.encode_keys(elements, length)
         else:
             lists = element_codec.encode(elements, length)
-        flags = _CREATE if kind == _NEWSETELEM else 0
+        flags = 0
+        if kind == _NEWSETELEM:
+            # What a packet has put there meanwhile is no error; packets put no ranges anywhere, of
+            # which the kernel would take some that overlap for the ones that are there.
+            flags = _CREATE if value.interval else int(Flag.CREATE)
         for each in lists:
             yield self._change(
                 kind, flags, head + pack_attribute(ElementListAttribute.ELEMENTS, each)
@@ -247,3 +250,10 @@ def changes_of(
             changes.append(change)
             places.append(place)
     return changes, places
+
+
+def size_of(ops: Iterable[NetfilterOp]) -> int:
+    """How many ops there are, and elements in them."""
+    return sum(
+        len(op.elements) if isinstance(op, AddElements | DeleteElements) else 1 for op in ops
+    )

@@ -16,15 +16,15 @@ from .._kernel.netlink import Message, NetlinkDecodeError, attributes
 from .._kernel.netlink_open import NETLINK_NETFILTER, NETLINK_ROUTE
 from .._kernel.netns import Target
 from .._kernel.nfnetlink import NFNLGRP_NFTABLES, Generation
+from .._kernel.nfnetlink_messages import NFGENMSG
 from .._kernel.socket import EventsLost, NetlinkSocket
 from .codec.abi import Message as Kind
 from .codec.words import text_of
-from .desired.families import FAMILIES
+from .desired.families import FAMILY_NAMES
 
 __all__ = ["Changes", "Wanted", "subscription"]
 
-_FAMILIES: Final = {number: name for name, number in FAMILIES.items()}
-_GENMSG: Final = 4
+_GENMSG: Final = NFGENMSG.size
 _TABLE: Final = 1  # NFTA_TABLE_NAME, and NFTA_*_TABLE of all that is in one
 _NEWGEN: Final = int(Kind.NEWGEN)
 _RTNLGRP_LINK: Final = 1
@@ -53,7 +53,7 @@ class Changes:
             return Generation.decode(message.payload), tables.keys()
         if len(message.payload) < _GENMSG:
             raise NetlinkDecodeError("a message without nfgenmsg", 0)
-        family = _FAMILIES.get(message.payload[0])
+        family = FAMILY_NAMES.get(message.payload[0])
         for kind, value in attributes(message.payload, _GENMSG):
             if kind == _TABLE and family is not None:
                 self._tables[f"table {family} {text_of(value)}"] = None

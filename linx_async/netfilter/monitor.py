@@ -7,20 +7,21 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, TypeAlias
 
-from anyio import to_thread
 from attrs import frozen
 
+from .._core.bulk import run_in_bulk
 from .._core.errors import DumpInterrupted
 from .._kernel.netlink import Message, attributes, split
 from .._kernel.netlink_open import NETLINK_NETFILTER
-from .._kernel.netns import namespace_of
 from .._kernel.nfnetlink import NFNLGRP_NFTABLES, NfnetlinkSocket, undated
+from .._kernel.nfnetlink_messages import NFGENMSG
 from .._kernel.pinning import pinned
+from .._kernel.scopes import namespace_of
 from .._kernel.socket import EventsLost, NetlinkSocket
 from .aftermath import certain_sets, torn_set
 from .codec.abi import Message as Number
 from .codec.words import text_of
-from .desired.families import FAMILIES
+from .desired.families import FAMILY_NAMES
 from .dumps import Dumper
 from .observed import ObservedTable
 from .reading import Known, table_of
@@ -30,9 +31,7 @@ from .transactions import Lost, Transaction, Transactions
 __all__ = ["Snapshot", "Told", "monitor"]
 
 _RECEIVE_BUFFER: Final = 4 << 20
-_FAMILIES: Final = {number: name for name, number in FAMILIES.items()}
-_GETTABLE: Final = int(Number.GETTABLE) & 0xFF
-_HEADERS: Final = 4  # nfgenmsg
+_GETTABLE: Final = Number.GETTABLE.number
 _TRIES: Final = 20
 
 
@@ -136,8 +135,8 @@ class _Stream:
         dump = await self._requests.dump(_GETTABLE, 0, key="tables")
         found = []
         for message in split(undated(dump)):
-            family = _FAMILIES.get(message.payload[0])
-            for kind, value in attributes(message.payload, _HEADERS):
+            family = FAMILY_NAMES.get(message.payload[0])
+            for kind, value in attributes(message.payload, NFGENMSG.size):
                 if kind == 1 and family is not None:  # NFTA_TABLE_NAME
                     found.append((family, text_of(value)))
                     break
@@ -147,7 +146,7 @@ class _Stream:
         dumps = await Dumper(self._requests, family, name).all(None, {})
         if dumps is None:
             raise DumpInterrupted(f"table {family} {name}: it was deleted meanwhile")
-        table, known = await to_thread.run_sync(table_of, dumps.raw(family, name))
+        table, known = await run_in_bulk(table_of, dumps.raw(family, name))
         if torn := torn_set(table, certain_sets(table)):
             raise DumpInterrupted(f"{table.key}: the dump of set {torn} lacks elements")
         return table, known
@@ -161,8 +160,9 @@ async def monitor(
 
     Live once the context is entered: each later transaction is told, whole and once. With
     `snapshot` first comes what there is, and then all that happens to it. Whoever reads slowly
-    holds no more than the kernel's queue does: once that is full, there is a `Lost`, and with
-    `snapshot` another snapshot behind it. What the kernel does not announce is not here either.
+    holds no more than the kernel's queue does: once that is full (ENOBUFS, netlink(7)), there is a
+    `Lost`, and with `snapshot` another snapshot behind it. What the kernel does not announce
+    is not here either.
 
     ```python
     async with netfilter.monitor() as told:

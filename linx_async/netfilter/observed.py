@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import chain
 
 from attrs import field, frozen
 
+from .._core.errors import DesiredStateError, SourceError
 from .._core.model import Waiting
 from .codec.chains import ChainHead, FlowtableHead
 from .codec.sets import SetHead
@@ -83,20 +85,44 @@ class ObservedTable:
         return f"table {self.family} {self.head.name}"
 
     @property
+    def rules(self) -> Iterator[ObservedRule]:
+        """The rules of all its chains."""
+        return chain.from_iterable(each.rules for each in self.chains.values())
+
+    @property
     def size(self) -> int:
         """How many rules and elements there are."""
-        parts = [len(chain.rules) for chain in self.chains.values()]
+        parts = [len(each.rules) for each in self.chains.values()]
         return sum(parts) + sum(len(each.set.elements) for each in self.sets.values())
 
     @property
     def table(self) -> Table:
-        """The same as a desired table says it: without handles and counters."""
+        """The same as a desired table says it: without handles and counters.
+
+        Raises:
+            SourceError: It has what none may say: a name or a comment that is no UTF-8, a comment
+                that is longer than nft's, a hook that is not known.
+        """
+        try:
+            return self.declared()
+        except DesiredStateError as error:
+            raise SourceError(
+                f"{self.key}: it cannot be declared as it is: {error}; read its chains, sets and"
+                " objects one by one, or have its author give that another name"
+            ) from error
+
+    def declared(self) -> Table:
+        """The same as a desired table says it.
+
+        Raises:
+            DesiredStateError: It has what none may say.
+        """
         return Table(
             self.family,
             self.head.name,
             [
-                with_rules(chain.head.chain, tuple(each.rule for each in chain.rules))
-                for chain in self.chains.values()
+                with_rules(each.head.chain, tuple(rule.rule for rule in each.rules))
+                for each in self.chains.values()
             ],
             [each.set for each in self.sets.values()],
             [each.object for each in self.objects.values()],

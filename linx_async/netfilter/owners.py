@@ -7,7 +7,7 @@ from typing import Final
 
 from .._kernel.netlink import Flag, pack_text
 from .._kernel.nfnetlink import Change, NfnetlinkSocket
-from .codec.abi import TableAttribute, TableFlag
+from .codec.abi import Message, TableAttribute, TableFlag
 from .codec.words import pack_be32
 from .desired.families import FAMILIES
 
@@ -15,8 +15,7 @@ __all__ = ["has_persistent_owners"]
 
 _NAME: Final = "linx-async asks whether owners persist"
 """Of a table that never comes to be."""
-_NEWTABLE: Final = 0
-"""NFT_MSG_NEWTABLE, without the subsystem."""
+_NEWTABLE: Final = Message.NEWTABLE.number
 _NEW: Final = int(Flag.CREATE | Flag.EXCL)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from anyio import to_thread
 from attrs import frozen
@@ -11,10 +12,13 @@ from .._core.model import Waiting
 from .._kernel.interfaces import interfaces
 from .._kernel.netns import Target
 from .desired import Table
-from .devices import devices_of, within_reach
+from .devices import devices_of, other_indices, within_reach
 from .texts import Unfounded, compiled_rules
 
 __all__ = ["Reach"]
+
+_MOST_LOOKS: Final = 5
+"""Looks at the interfaces in one pass, where they come and go all the time."""
 
 
 @frozen
@@ -62,23 +66,33 @@ class Reach:
         """
         if desired is self._simple:
             return desired, ()
-        texts, devices = desired.texts, devices_of(desired)
-        if not (texts or devices):
+        if not (desired.texts or devices_of(desired) or desired.links):
             self._simple, self.awaited = desired, frozenset()
             return desired, ()
-        links = await to_thread.run_sync(target.call, interfaces)
-        last = self._last
-        if last is not None and last.desired is desired and last.links == links:
-            return last.table, last.waiting
+        looks = 0
+        while True:
+            links = await to_thread.run_sync(target.call, interfaces)
+            last = self._last
+            mine = last if last is not None and last.desired is desired else None
+            if mine is not None and (mine.links == links or looks == _MOST_LOOKS):
+                return mine.table, mine.waiting
+            # Looked at once more: what came or went meanwhile may not have been awaited yet.
+            self._last = await self._reached(desired, links)
+            looks += 1
+
+    async def _reached(self, desired: Table, links: Mapping[str, int]) -> _Reached:
+        texts, last = desired.texts, self._last
         text = "\n".join(texts)
-        self.awaited = devices | {name for name in links if name in text}
+        named = {name for name in links if name in text}
+        self.awaited = devices_of(desired) | named | dict(desired.links).keys()
         table, waiting = within_reach(desired, links)
-        found: Table | None
+        found = last.table if last is not None and last.desired is desired else None
+        elsewhere = other_indices(desired, links)
+        waiting = (*waiting, *elsewhere)
         try:
-            found = await compiled_rules(table, links) if texts else table
+            if not elsewhere:
+                found = await compiled_rules(table, links) if texts else table
         except Unfounded as error:
             self.awaited |= {error.name}
-            waiting = (*waiting, Waiting(desired.key, str(error)))
-            found = last.table if last is not None and last.desired is desired else None
-        self._last = _Reached(desired, links, found, waiting)
-        return found, waiting
+            waiting = (*waiting, Waiting.for_interface(desired.key, error.name))
+        return _Reached(desired, links, found, waiting)

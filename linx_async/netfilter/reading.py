@@ -57,6 +57,7 @@ class Known:
 
 
 NOTHING_KNOWN: Final = Known()
+_NO_TEXTS: Final[Mapping[int, str]] = {}
 
 
 def table_of(
@@ -171,7 +172,12 @@ class _Reader:
 
     def _rule(self, chain: str, payload: bytes, said: dict[int, bytes], depth: int) -> ObservedRule:
         found, form = observed_rule(
-            said, self._anonymous, self._bound, self._set, lambda name: self._chain(name, depth)
+            said,
+            self._anonymous,
+            self._bound,
+            self._set,
+            lambda name: self._chain(name, depth),
+            self._raw.texts,
         )
         if not form.chains:
             self.known_rules[payload] = chain, found, form.sets
@@ -197,6 +203,7 @@ def observed_rule(
     bound: Container[str],
     set_of: Callable[[str], Set],
     chain_of: Callable[[str], Chain],
+    texts: Mapping[int, str] = _NO_TEXTS,
 ) -> tuple[ObservedRule, Canonical]:
     """A rule, and its canonical form with the names of what it has for itself.
 
@@ -206,6 +213,7 @@ def observed_rule(
         bound: Those of the chains.
         set_of: Gives such a set by its name.
         chain_of: Gives such a chain with its rules by its name.
+        texts: Rules in nft's words, by their handles.
 
     Raises:
         NetlinkDecodeError: It is malformed.
@@ -213,6 +221,7 @@ def observed_rule(
     raw = said.get(_A.EXPRESSIONS, b"")
     form = canonical(raw, anonymous, bound)
     comment, userdata = split_comment(said.get(_A.USERDATA, b""), Comment.RULE)
+    handle = u64_of(said.get(_A.HANDLE, b""))
     rule = unchecked(
         Rule,
         form.body,
@@ -221,9 +230,9 @@ def observed_rule(
         tuple(map(chain_of, form.chains)),
         userdata,
         said.get(_A.COMPAT, b""),
-        None,
+        texts.get(handle),
     )
-    return ObservedRule(rule, u64_of(said.get(_A.HANDLE, b"")), raw), form
+    return ObservedRule(rule, handle, raw), form
 
 
 def _are_the_same(value: Set, elements: Elements) -> bool:

@@ -18,6 +18,9 @@ from .ops import (
     AddTable,
     AdoptTable,
     DeleteChain,
+    DeleteElements,
+    DeleteFlowtable,
+    DeleteObject,
     DeleteSet,
     NetfilterOp,
     ReplaceRule,
@@ -49,13 +52,27 @@ _CURES: Final[tuple[tuple[tuple[type, ...], int, str], ...]] = (
     (_RULES, errno.EMLINK, "jumps go deeper than the kernel follows, or in a ring"),
     ((AddElements,), errno.EEXIST, "ranges overlap, or a key is there with another value"),
     ((AddElements,), errno.ENFILE, "the set is full"),
+    (
+        (AddElements,),
+        errno.ENOENT,
+        "an element names a chain or object that is not there, or the set is not there",
+    ),
+    (
+        (DeleteElements,),
+        errno.ENOENT,
+        "one is gone already: its time was over, or a packet took it away",
+    ),
     ((AddSet,), errno.EOPNOTSUPP, "this kernel has no kind of set for its flags"),
     (
         (AddChain,),
         errno.ENOENT,
         "an interface of its hook is not there, or this kernel lacks the chain's type",
     ),
-    ((DeleteChain, DeleteSet), errno.EBUSY, "something else in the table uses it"),
+    (
+        (DeleteChain, DeleteSet, DeleteObject, DeleteFlowtable),
+        errno.EBUSY,
+        "something else in the table uses it",
+    ),
     ((object,), errno.EPERM, "another program owns the table, or it takes CAP_NET_ADMIN"),
 )
 

@@ -8,6 +8,7 @@ from typing import Final
 from anyio import to_thread
 from attrs import evolve, frozen
 
+from .._core.bulk import run_in_bulk
 from .._core.errors import DumpInterrupted
 from .aftermath import certain_sets, torn_set
 from .desired import Elements
@@ -63,7 +64,7 @@ async def read_anew(
             raise DumpInterrupted(f"{table.key}: the dump of set {torn} lacks elements")
         return Seen(generation, dumps, table, known_now, certain)
 
-    return work() if dumps.size < _AT_ONCE else await to_thread.run_sync(work)
+    return work() if dumps.size < _AT_ONCE else await run_in_bulk(work)
 
 
 async def adopting(seen: Seen, wanted: Mapping[str, Elements]) -> Seen:

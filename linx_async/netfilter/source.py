@@ -4,47 +4,47 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from types import TracebackType
-from typing import Final, Literal, Self, TypeAlias, TypeVar
+from typing import Literal, Self, TypeAlias, TypeVar
 
 from anyio import to_thread
-from attrs import evolve
 
+from .._core.bulk import run_in_bulk
 from .._core.checks import one_of
 from .._core.errors import DesiredStateError, StalePlan
 from .._core.groups import uninterrupted
 from .._core.model import DONE, Hint, Outcome, Plan, Waiting
 from .._core.ownership import Ownership
-from .._kernel.netns import NetworkNamespace, Target, namespace_of
+from .._kernel.netns import NetworkNamespace, Target
 from .._kernel.nfnetlink import NfnetlinkSocket, StaleGeneration
+from .._kernel.scopes import Scope, namespace_of
 from .counted import counted_now
 from .desired import Table
-from .diff import LIFETIMES, Lifetime, diff
-from .diff.leftover import draft_leftover, tables_of
-from .diff.shutting import shuts
-from .encoding import changes_of
+from .diff import LIFETIMES, Lifetime
+from .diff.leftover import tables_of
+from .encoding import changes_of, size_of
 from .hints import Wanted, subscription
-from .observed import Observed, ObservedTable
-from .ops import AddRule, AdoptTable, DeleteTable, NetfilterOp
+from .observed import Observed
+from .ops import DeleteTable, NetfilterOp
 from .owners import has_persistent_owners
+from .planning import PLANNED_AT_ONCE, Planner
 from .reach import Reach
 from .refusals import outcomes_of
-from .unowned import NO_PERSIST, is_unowned, may_lack_persist, without_owner
+from .unowned import NO_PERSIST, is_unowned, may_lack_persist
 from .views import Views
 
 __all__ = ["OnConflict", "Scope", "Source"]
 
-Scope: TypeAlias = NetworkNamespace | str | int | None
-"""Where: None is here, an int a pid, text a network namespace's name, or its path with a slash."""
 MaybeT = TypeVar("MaybeT", bound=Table | None)
 OnConflict: TypeAlias = Literal["report", "replace"]
-
-_PLANNED_AT_ONCE: Final = 500
-"""Rules and elements, above which a plan is made in a thread."""
 
 
 class Source:
     """One table of nf_tables in a network namespace; which one, the desired state says.
+
+    Ownership by a socket is NFT_TABLE_F_OWNER, and `persist` NFT_TABLE_F_PERSIST, in
+    include/uapi/linux/netfilter/nf_tables.h.
 
     Args:
         scope: Where: a `NetworkNamespace`, or its short form. None is here.
@@ -60,6 +60,8 @@ class Source:
         adopt: Whether a table of ours is to be owned by this socket. For a single pass, after which
             it has no owner again, that is of no use: what counts then is what is in it, whichever
             program of ours owns it.
+        stepwise: Whether to go step by step where packets could get past in one transaction. To
+            see a plan as a whole, and not to apply it, say False.
 
     Raises:
         DesiredStateError: No such form of a scope, lifetime or policy.
@@ -75,6 +77,7 @@ class Source:
         recreate: bool = False,
         replace: bool = False,
         adopt: bool = True,
+        stepwise: bool = True,
     ) -> None:
         one_of(lifetime, "lifetime", LIFETIMES)
         one_of(on_conflict, "on_conflict", ("report", "replace"))
@@ -82,8 +85,6 @@ class Source:
         self.lifetime: Lifetime = lifetime
         self.on_conflict: OnConflict = on_conflict
         self.recreate = recreate
-        self._replaces = replace
-        self.adopt = adopt
         self.name: str = f"netfilter@{self.scope}"
         self.identity: str = self.name
         self._target: Target | None = None
@@ -92,8 +93,9 @@ class Source:
         self._reach = Reach()
         self._at: tuple[Table | None, Observed] | None = None
         self._followed: frozenset[str] | None = None
-        self._persists: bool | None = None
-        self._drafted: tuple[Table, ObservedTable | None, int, Plan[NetfilterOp]] | None = None
+        self._planner = Planner(
+            lifetime, on_conflict == "replace", recreate, adopt, replace, stepwise
+        )
 
     def check(self, desired: MaybeT, /) -> MaybeT:
         """The desired table; None is none: those of our record are deleted.
@@ -139,7 +141,8 @@ class Source:
 
     async def _close(self) -> None:
         target, socket = self._target, self._socket
-        self._target = self._socket = self._views = self._at = self._drafted = None
+        self._target = self._socket = self._views = self._at = None
+        self._planner.forget()
         if target is not None:
             target.close()
         if socket is not None:
@@ -166,6 +169,10 @@ class Source:
     async def observe(self, desired: Table | None, owned: Ownership, /) -> Observed:
         """Read the desired table, and those of our record.
 
+        Args:
+            desired: The table; None is none.
+            owned: What we own.
+
         Raises:
             RuleError: A rule in nft's syntax is wrong.
             ScopeGone: The namespace is not there any more.
@@ -181,68 +188,32 @@ class Source:
             wanted, waiting = await self._reach.of(desired, target)
             names.add((desired.family, desired.name))
         generation, tables = await views.tables(names, wanted)
-        in_doubt = self.lifetime == "persist" and self._persists is None
+        in_doubt = self.lifetime == "persist" and self._planner.persists is None
         if in_doubt and desired is not None and is_unowned(tables.get(desired.key)):
-            self._persists = await has_persistent_owners(socket, desired.family)
+            self._planner.persists = await has_persistent_owners(socket, desired.family)
         observed = Observed(generation, tables, socket.port, wanted, waiting)
         self._at = desired, observed
-        if wanted is not None and self._is_long(wanted, tables.get(wanted.key)):
+        if wanted is not None and self._planner.is_long(wanted, tables.get(wanted.key)):
             # Kept for `diff`: a long plan is made in a thread, not on the event loop's.
-            await to_thread.run_sync(self.diff, desired, observed, owned)
+            await run_in_bulk(self.diff, desired, observed, owned)
         return observed
-
-    def _is_long(self, wanted: Table, there: ObservedTable | None) -> bool:
-        """Whether it takes long to plan."""
-        last = self._drafted
-        if last is not None and last[0] is wanted and last[1] is there:
-            return False
-        rules = wanted.size if there is None else max(wanted.size, there.size)
-        return rules > _PLANNED_AT_ONCE
 
     def diff(
         self, desired: Table | None, observed: Observed, owned: Ownership, /
     ) -> Plan[NetfilterOp]:
         """The ops that lead from observed to desired, as one batch.
 
+        Where packets could get past in one go, they lead only part of the way (`Plan.interim`).
+
+        Args:
+            desired: The table; None is none.
+            observed: What was read.
+            owned: What we own.
+
         Raises:
             DesiredStateError: The desired table has rules that were not compiled.
         """
-        plan: Plan[NetfilterOp] = Plan()
-        if desired is not None:
-            if observed.desired is None:
-                return Plan(waiting=observed.waiting)
-            there, port = observed.tables.get(desired.key), observed.port
-            if there is not None and there.head.ours and not self.adopt:
-                port = there.head.owner or port
-            plan = self._plan(observed.desired, there, port)
-            if plan.conflicts:
-                return plan  # what was there before stays: the firewall would be open without it
-        deleted, stale = draft_leftover(desired, observed, owned)
-        due = (op for op in plan.ops if self.adopt or not isinstance(op, AdoptTable))
-        # First the new: the policy of a new chain, and ranges in new sets, hold a moment after the
-        # rules do (nft_chain_commit_drop_policy(), nft_set_commit_update()).
-        ops = (*due, *deleted)
-        batches = (ops,) if ops else ()
-        return evolve(plan, batches=batches, stale=stale, waiting=observed.waiting)
-
-    def _plan(self, desired: Table, there: ObservedTable | None, port: int) -> Plan[NetfilterOp]:
-        """The diff of one table; that of the last pass where both sides are still the same."""
-        last = self._drafted
-        if last is not None and last[0] is desired and last[1] is there and last[2] == port:
-            return last[3]
-        plan = diff(
-            desired,
-            there,
-            lifetime="shared" if self._persists is False else self.lifetime,
-            port=port,
-            replace=self.on_conflict == "replace",
-            recreate=self.recreate,
-            anew=self._replaces,
-        )
-        if self._persists is False:
-            plan = without_owner(plan)
-        self._drafted = desired, there, port, plan
-        return plan
+        return self._planner.plan(desired, observed, owned)
 
     async def apply(self, batch: Sequence[NetfilterOp], /) -> Sequence[Outcome]:
         """Send ops to the kernel as one transaction: all are done, or none.
@@ -255,11 +226,13 @@ class Source:
         if self._at is None:
             raise RuntimeError(f"{self.name}: observe first")
         desired, observed = self._at
-        family, name = (desired.family, desired.name) if desired else ("inet", "")  # deletes only
-        key = desired.key if desired else batch[0].key
+        heading = self._planner.heading if desired else None
+        family, name = (heading.family, heading.name) if heading else ("inet", "")  # deletes only
+        key = heading.key if heading else batch[0].key
         counted = await counted_now(batch, observed.tables.get(key), socket)
-        # In a thread: there may be a million elements.
-        changes, places = await to_thread.run_sync(changes_of, counted, family, name)
+        work = partial(changes_of, counted, family, name)
+        quick = size_of(counted) <= PLANNED_AT_ONCE
+        changes, places = work() if quick else await run_in_bulk(work)
         # Who alone may write need not race with those who change other tables.
         there = observed.tables.get(key)
         owned = there is not None and there.head.owner == socket.port
@@ -274,19 +247,14 @@ class Source:
             raise
         if not commit.refused:
             views.committed(family, name, batch, commit.generation)
-            self._replaces = False
+            self._planner.done(desired, batch)
             return [DONE] * len(batch)
         outcomes = outcomes_of(batch, places, commit)
-        if self._persists is None and may_lack_persist(batch, outcomes):
-            self._persists = await has_persistent_owners(socket, family)
-            if not self._persists:
-                self._drafted = None
+        if self._planner.persists is None and may_lack_persist(batch, outcomes):
+            self._planner.persists = await has_persistent_owners(socket, family)
+            if not self._planner.persists:
                 raise StalePlan(f"{self.name}: {NO_PERSIST}")
         return outcomes
-
-    def unsettles(self, op: NetfilterOp) -> bool:
-        """Whether something is to go once an op was done: the op's own, or what it replaces."""
-        return shuts(op) or (isinstance(op, AddRule) and op.ahead)
 
     def _pinned(self) -> Target:
         if self._target is None:

@@ -181,7 +181,7 @@ class _Job:
             dormant=False,
         )
         head = AddTable(table.family, table.name)
-        before, _ = changes_of([head, *draft_new(bare)], table.family, table.name)
+        before, _ = changes_of([head, *draft_new(bare).ops], table.family, table.name)
         lines = list(_lines(table))
         text = "\n".join(f"{_command(table, line.chain)}{line.text}" for line in lines)
         devices = {name for chain in table.chains for name in chain.devices}

@@ -28,7 +28,8 @@ class Transaction:
 
     Attributes:
         generation: The number of the generation of the rule set that it made.
-        pid: The thread that made it, as its own pid namespace counts.
+        pid: The thread that made it, as the initial pid namespace counts, whichever it is in
+            (task_pid_nr() in nf_tables_fill_gen_info(), net/netfilter/nf_tables_api.c).
         program: That thread's name (comm): `nft`, `python3`…
         changes: What it changed, in the order in which the kernel tells it.
     """

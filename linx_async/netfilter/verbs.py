@@ -25,7 +25,7 @@ Mode: TypeAlias = Literal["reconcile", "replace"]
 
 
 async def reconcile(
-    table: Table,
+    table: Table | None,
     *,
     scope: Scope = None,
     last_applied: Ownership | None = None,
@@ -36,8 +36,11 @@ async def reconcile(
 ) -> Report[NetfilterOp]:
     """One pass: make a table what it should be, as one transaction.
 
+    All of it is done, or none: nf_tables_commit() in net/netfilter/nf_tables_api.c. Where packets
+    could get past, or be lost, in one go, it takes several, each of which is good by itself.
+
     Args:
-        table: What it should be.
+        table: What it should be; None is nothing: the tables of our record are deleted.
         scope: Where; None is here.
         last_applied: What we own: `last_applied` of an earlier report.
         store: Where ownership is kept instead; with it, a cancelled pass loses no claim.
@@ -60,6 +63,9 @@ async def reconcile(
 async def pull(family: str, name: str, *, scope: Scope = None) -> ObservedTable | None:
     """A table as the kernel has it, whoever made it; None where there is none of that name.
 
+    What is read is of one generation of the rule set (NFT_MSG_GETGEN,
+    net/netfilter/nf_tables_api.c), so that nothing in it is torn.
+
     Args:
         family: Its family: `ip`, `ip6`, `inet`, `arp`, `bridge` or `netdev`.
         name: Its name.
@@ -76,7 +82,7 @@ async def pull(family: str, name: str, *, scope: Scope = None) -> ObservedTable 
 
 
 async def dry_run(
-    table: Table,
+    table: Table | None,
     *,
     scope: Scope = None,
     last_applied: Ownership | None = None,
@@ -86,10 +92,27 @@ async def dry_run(
 ) -> Plan[NetfilterOp]:
     """What `reconcile` would do; nothing is changed.
 
-    Args and errors: as for `reconcile`.
+    What is read is of one generation of the rule set (NFT_MSG_GETGEN).
+
+    Args:
+        table: What it should be; None is nothing, as for `reconcile`.
+        scope: Where; None is here.
+        last_applied: What we own: `last_applied` of an earlier report.
+        lifetime: As for `Source`.
+        on_conflict: As for `reconcile`.
+        recreate: As for `Source`.
+
+    Raises:
+        DesiredStateError: The table is wrong as written.
+        SourceError: It could not be read.
     """
     source = Source(
-        scope, lifetime=lifetime, on_conflict=on_conflict, recreate=recreate, adopt=False
+        scope,
+        lifetime=lifetime,
+        on_conflict=on_conflict,
+        recreate=recreate,
+        adopt=False,
+        stepwise=False,
     )
     owned = Ownership() if last_applied is None else last_applied
     async with source:
@@ -104,7 +127,7 @@ async def push(
     lifetime: Lifetime = "persist",
     on_conflict: OnConflict = "report",
 ) -> Report[NetfilterOp]:
-    """Put a table into the kernel, as one transaction.
+    """Put a table into the kernel, as one transaction (NFNL_MSG_BATCH_BEGIN).
 
     Args:
         table: What it should be.
@@ -136,7 +159,8 @@ async def subscribe(
     """Hints on tables, without a loop; enter it with `async with`.
 
     Live once the context is entered. A hint says who changed which tables, by thread id and name
-    of the program, and the generation that it made.
+    of the program, and the generation that it made (NFT_MSG_NEWGEN, nf_tables_fill_gen_info() in
+    net/netfilter/nf_tables_api.c).
 
     Args:
         tables: The tables that they shall be about; none is all.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Final, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any, Final, TypeAlias
 
 from attrs import define, evolve, field
 
-from .._kernel.netlink import Flag
-from .._kernel.socket import Request
+from .._kernel.netlink import MESSAGE, Flag
+from .._kernel.socket import Request, packed_change
 from .codec import address, link, neighbour, nexthop, rule
 from .codec.kinds import encode_change, encode_parameters
 from .codec.route_encode import delete_template, template
@@ -49,6 +50,8 @@ _BESIDE: Final = int(Flag.CREATE)
 _PUT: Final = int(Flag.CREATE | Flag.REPLACE)
 _REPLACE: Final = int(Flag.REPLACE)
 _APPEND: Final = int(Flag.CREATE | Flag.APPEND)
+_ADDED: Final = attrgetter("forwarding")
+_DELETED: Final = attrgetter("observed")
 
 
 @define
@@ -98,21 +101,58 @@ class Encoder:
             case _:
                 return [[self._other(op)]]
 
-    def added_routes(self, ops: Iterable[AddRoute]) -> list[bytes]:
-        """What the messages of many ops carry, all of which add a route.
+    def added_routes(self, ops: Sequence[AddRoute]) -> list[bytes]:
+        """The messages of many ops, all of which add a route, but for their sequence numbers.
 
         Raises:
             NoInterface: An interface is not there (any more).
         """
-        return [self._route(op.prefix, op.packed, op.forwarding) for op in ops]
+        return self._messages(ops, _ADDED, Type.NEWROUTE, CREATE)
 
-    def deleted_routes(self, ops: Iterable[DeleteRoute]) -> list[bytes]:
-        """What the messages of many ops carry, all of which delete a route."""
-        return [self._route(op.prefix, op.packed, op.observed, delete=True) for op in ops]
+    def deleted_routes(self, ops: Sequence[DeleteRoute]) -> list[bytes]:
+        """The messages of many ops, all of which delete a route."""
+        return self._messages(ops, _DELETED, Type.DELROUTE, 0)
+
+    def _messages(
+        self,
+        ops: Sequence[AddRoute | DeleteRoute],
+        way: Callable[[Any], Forwarding],
+        kind: int,
+        flags: int,
+    ) -> list[bytes]:
+        messages: list[bytes] = []
+        framed: dict[int, dict[int, tuple[bytes, bytes]]] = {}
+        before, known = None, {}
+        for op, forwarding in zip(ops, map(way, ops), strict=True):
+            if op.prefix is not before:
+                before, known = op.prefix, framed.setdefault(id(op.prefix), {})
+            parts = known.get(id(forwarding))
+            if parts is None:
+                parts = self._framed(op.prefix, op.packed, forwarding, kind, flags)
+                known[id(forwarding)] = parts
+            head, tail = parts
+            messages.append(head + op.packed + tail if op.prefix.length else head + tail)
+        return messages
+
+    def _framed(
+        self, prefix: Prefix, packed: bytes, forwarding: Forwarding, kind: int, flags: int
+    ) -> tuple[bytes, bytes]:
+        """What comes before and after the destination in a whole message."""
+        head, tail = self._template(prefix, forwarding, kind == Type.DELROUTE)
+        between = packed if prefix.length else b""
+        message = packed_change(kind, flags, head + between + tail)
+        cut = MESSAGE.size + len(head)
+        return message[:cut], message[cut + len(between) :]
 
     def _route(
         self, prefix: Prefix, packed: bytes, forwarding: Forwarding, *, delete: bool = False
     ) -> bytes:
+        head, tail = self._template(prefix, forwarding, delete)
+        return head + packed + tail if prefix.length else head + tail
+
+    def _template(
+        self, prefix: Prefix, forwarding: Forwarding, delete: bool
+    ) -> tuple[bytes, bytes]:
         key = prefix, id(forwarding), delete
         found = self._templates.get(key)
         if found is None:
@@ -122,8 +162,7 @@ class Encoder:
                 parts = template(prefix, forwarding, self.indices, self.protocol)
             # Kept with it, so that no other takes its place in memory.
             found = self._templates[key] = (*parts, forwarding)
-        head, tail, _ = found
-        return head + packed + tail if prefix.length else head + tail
+        return found[:2]
 
     def _replaced_route(self, op: ReplaceRoute) -> Steps:
         ours = op.observed.protocol == self.protocol

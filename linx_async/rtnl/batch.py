@@ -11,9 +11,9 @@ from .._core.model import DONE, Outcome
 from .._kernel.exchange import Refusal
 from .._kernel.netns import Target
 from .._kernel.socket import NetlinkSocket, Request
-from .applying import CREATE, Encoder, Steps
+from .applying import Encoder, Steps
 from .codec.kinds import decode_parameters
-from .codec.wire import NoInterface, NoNamespace, Type
+from .codec.wire import NoInterface, NoNamespace
 from .desired import Link
 from .desired.route import Prefix
 from .deviations import agree
@@ -41,6 +41,7 @@ from .views import Views
 
 __all__ = ["Batch"]
 
+_UNNEEDED: Final = Outcome(unneeded=True)
 _LINK_OPS: Final = (AddLink, SetLink, MoveLink, DeleteLink)
 
 
@@ -86,8 +87,8 @@ class Batch:
             return self._outcomes
         await self._beware()
         await self._other_ways()
-        async with descriptors(self._ops) as namespaces:
-            left = self._encoded(namespaces)
+        async with descriptors(self._ops) as (namespaces, out_of_reach):
+            left = self._encoded(namespaces, out_of_reach)
             while left:
                 refusals = await _send(self._socket, left)
                 for place in refusals:
@@ -106,17 +107,15 @@ class Batch:
         kinds = set(map(type, self._ops))
         try:
             if kinds == {AddRoute}:
-                kind, flags = Type.NEWROUTE, CREATE
-                payloads = encoder.added_routes(cast("Sequence[AddRoute]", self._ops))
+                messages = encoder.added_routes(cast("Sequence[AddRoute]", self._ops))
             elif kinds == {DeleteRoute}:
-                kind, flags = Type.DELROUTE, 0
-                payloads = encoder.deleted_routes(cast("Sequence[DeleteRoute]", self._ops))
+                messages = encoder.deleted_routes(cast("Sequence[DeleteRoute]", self._ops))
             else:
                 return False
         except (NoInterface, ValueError):
             # The long way tells which.
             return False
-        answers = await self._socket.change_alike(kind, flags, payloads)
+        answers = await self._socket.change_packed(messages)
         await self._judge({place: each for place, each in enumerate(answers) if each is not None})
         return True
 
@@ -131,7 +130,9 @@ class Batch:
             if error is not None:
                 self._outcomes[place] = Outcome(error)
 
-    def _encoded(self, namespaces: Mapping[str, int]) -> dict[int, Steps]:
+    def _encoded(
+        self, namespaces: Mapping[str, int], out_of_reach: Mapping[str, str]
+    ) -> dict[int, Steps]:
         """The messages of the ops that are still to be done, by place."""
         steps: dict[int, Steps] = {}
         for place, op in enumerate(self._ops):
@@ -143,8 +144,8 @@ class Batch:
                     missing = f"the interface {error.name} is not there"
                     self._outcomes[place] = Outcome(OpError(op.key, errno.ENODEV, missing))
                 except NoNamespace as error:
-                    missing = f"the network namespace {error} is not there"
-                    self._outcomes[place] = Outcome(OpError(op.key, errno.ENOENT, missing))
+                    why = out_of_reach[str(error)]
+                    self._outcomes[place] = Outcome(OpError(op.key, None, why))
                 except ValueError as error:
                     # More ways, say, than an attribute has room for.
                     unsaid = f"no message can say it: {error}"
@@ -187,7 +188,7 @@ class Batch:
             op = self._ops[place]
             same = isinstance(op, AddRoute) and agree(op.forwarding, held)
             conflict = Outcome(conflict=held_by((prefix, packed), held))
-            self._outcomes[place] = DONE if same else conflict
+            self._outcomes[place] = _UNNEEDED if same else conflict
 
     async def _await_detection(self) -> None:
         """Note the addresses that may not be used yet: duplicate address detection goes on."""

@@ -24,6 +24,9 @@ __all__ = ["takes_along"]
 _KEEPING: Final = frozenset({"alias", "altnames", "group", "up"})
 """Attributes of a link whose change leaves alone what it carries."""
 
+_ALONE: Final = frozenset({AddRoute, DeleteRoute})
+"""Ops of which there may be a hundred thousand, none of which takes anything along."""
+
 
 def takes_along(op: RtnlOp) -> bool:
     """Whether the kernel may have taken something else along with an op.
@@ -32,9 +35,9 @@ def takes_along(op: RtnlOp) -> bool:
     carries when it goes down, and its neighbours with its link-layer address; a bridge takes its
     size from its ports (br_mtu_auto_adjust()).
     """
+    if type(op) in _ALONE:
+        return False
     match op:
-        case AddRoute() | DeleteRoute():
-            return False  # First: there may be a hundred thousand.
         case DeleteAddress() | DeleteLink() | DeleteMoved() | DeleteNexthop() | MoveLink():
             return True
         case ReplaceAddress() | ReplaceNexthop():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final
 
 from anyio import to_thread
@@ -176,8 +176,10 @@ async def _link_by(
 
 
 @asynccontextmanager
-async def descriptors(batch: Collection[RtnlOp]) -> AsyncGenerator[Mapping[str, int], None]:
-    """Descriptors of the namespaces that ops need, by scope; one out of reach has none."""
+async def descriptors(
+    batch: Collection[RtnlOp],
+) -> AsyncGenerator[tuple[Mapping[str, int], Mapping[str, str]], None]:
+    """Descriptors of the namespaces that ops need, by scope, and why there is none of others."""
     scopes = {
         scope
         for op in batch
@@ -186,22 +188,22 @@ async def descriptors(batch: Collection[RtnlOp]) -> AsyncGenerator[Mapping[str, 
         if scope is not None
     }
     opened: dict[str, int] = {}
+    out_of_reach: dict[str, str] = {}
 
     def work() -> None:
         for scope in scopes:
             try:
                 target = scope.open()
-            except SourceError:
-                continue
-            try:
-                with suppress(SourceError):
+                try:
                     opened[str(scope)] = target.call(network_descriptor)
-            finally:
-                target.close()
+                finally:
+                    target.close()
+            except SourceError as error:
+                out_of_reach[str(scope)] = str(error)
 
     try:
         if scopes:
             await uninterrupted(lambda: to_thread.run_sync(work))
-        yield opened
+        yield opened, out_of_reach
     finally:
         close_all(opened)

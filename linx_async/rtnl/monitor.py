@@ -11,8 +11,8 @@ from attrs import frozen
 
 from .._core.errors import DesiredStateError
 from .._kernel.netlink import Flag, Message, NetlinkDecodeError, split
-from .._kernel.netns import namespace_of
 from .._kernel.pinning import pinned
+from .._kernel.scopes import namespace_of
 from .._kernel.socket import EventsLost, NetlinkSocket
 from .codec import address, link, neighbour, nexthop, route, rule
 from .codec.wire import Names, Type

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from attrs import frozen
 
 from .desired.checks import Unknown
 
 __all__ = ["ObservedLink"]
+
+_LOWER_UP: Final = 0x10000  # IFF_LOWER_UP, include/uapi/linux/if.h
 
 
 @frozen
@@ -51,3 +55,8 @@ class ObservedLink:
     operstate: str
     data: bytes
     unknown: Unknown
+
+    @property
+    def has_carrier(self) -> bool:
+        """Whether it is connected (IFF_LOWER_UP)."""
+        return bool(self.flags & _LOWER_UP)

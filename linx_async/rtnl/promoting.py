@@ -17,8 +17,10 @@ async def promoting(
     target: Target, desired: Collection[Address], observed: Collection[Address]
 ) -> frozenset[str]:
     """The interfaces that promote secondary addresses, of those on which one may be deleted."""
-    wanted = {address.key for address in desired}
     crowded = {each.interface for each in observed if each.is_secondary}
+    if not crowded:
+        return frozenset()
+    wanted = {address.key for address in desired}
     names = sorted({each.interface for each in observed if each.key not in wanted} & crowded)
     if not names:
         return frozenset()

@@ -78,8 +78,14 @@ def check_destinations(prefix: Prefix, packed: Iterable[bytes]) -> None:
     Raises:
         NetlinkDecodeError: One has some.
     """
-    host = (1 << ((32 if prefix.family == 4 else 128) - prefix.length)) - 1
-    for destination in packed:
+    size = 4 if prefix.family == 4 else 16
+    host = (1 << (8 * size - prefix.length)) - 1
+    destinations = list(packed)
+    # All as one number: with a hundred thousand of them, one look at each takes 20 times as long.
+    mask = int.from_bytes(host.to_bytes(size) * len(destinations))
+    if not int.from_bytes(b"".join(destinations)) & mask:
+        return
+    for destination in destinations:
         if int.from_bytes(destination) & host:
             raise NetlinkDecodeError(f"a destination with host bits, {destination.hex()}", 0)
 

@@ -10,21 +10,21 @@ from typing import Final, Literal, Self, TypeAlias
 
 from anyio import to_thread
 
+from .._core.bulk import run_in_bulk
 from .._core.errors import DesiredStateError, SourceError
 from .._core.groups import uninterrupted
 from .._core.model import Hint, Outcome, Plan
 from .._core.ownership import Ownership
 from .._kernel.netlink import NetlinkDecodeError
-from .._kernel.netns import NetworkNamespace, Target, namespace_of
+from .._kernel.netns import NetworkNamespace, Target
 from .._kernel.release import kernel_release
+from .._kernel.scopes import Scope, namespace_of
 from .._kernel.socket import NetlinkSocket
 from .applying import Encoder
 from .batch import Batch
 from .company import takes_along
 from .desired.checks import between
 from .desired.desired import Desired, DesiredLike
-from .desired.forwarding import Forwarding
-from .deviations import Deviations
 from .diff import diff
 from .diff.address_ops import Whose
 from .elsewhere import look_elsewhere
@@ -36,8 +36,8 @@ from .observed import Observed
 from .observed_link import ObservedLink
 from .ops import RtnlOp
 from .promoting import promoting
-from .reading import RouteKey
 from .tags import check_tags
+from .taken import TakenKeys
 from .views import Views
 
 __all__ = ["PROTOCOL", "OnConflict", "Scope", "Source"]
@@ -45,8 +45,6 @@ __all__ = ["PROTOCOL", "OnConflict", "Scope", "Source"]
 PROTOCOL: Final = 76
 """The tag of what is ours, unless another is given."""
 
-Scope: TypeAlias = NetworkNamespace | str | int | None
-"""Where: None is here, an int a pid, text a network namespace's name, or its path with a slash."""
 OnConflict: TypeAlias = Literal["report", "replace"]
 
 _PLANNED_AT_ONCE: Final = 500
@@ -96,7 +94,7 @@ class Source:
         self._views: Views | None = None
         self._subscription: Subscription | None = None
         self._interest: tuple[Desired, Interest] | None = None
-        self._looked_in: set[tuple[int, int]] = set()
+        self._taken = TakenKeys()
         self._encoder: Encoder | None = None
         self._planned: tuple[DesiredLike, Observed, Ownership, Plan[RtnlOp]] | None = None
 
@@ -143,7 +141,7 @@ class Source:
     async def _close(self) -> None:
         target, socket = self._target, self._socket
         self._target = self._socket = self._views = self._planned = None
-        self._looked_in = set()
+        self._taken = TakenKeys()
         if target is not None:
             target.close()
         if socket is not None:
@@ -176,6 +174,13 @@ class Source:
             ScopeGone: The namespace is not there any more.
             SourceError: It could not be read.
         """
+        return await self._observe(desired, owned, foresee=True)
+
+    async def observe_to_apply(self, desired: DesiredLike, owned: Ownership, /) -> Observed:
+        """Read the same, but for what others have where ours are missing: creates find it."""
+        return await self._observe(desired, owned, foresee=self._replaces)
+
+    async def _observe(self, desired: DesiredLike, owned: Ownership, *, foresee: bool) -> Observed:
         wanted = Desired.of(desired)
         target, _, views = self._entered()
         self._encoder = None
@@ -196,7 +201,7 @@ class Source:
             neighbours,
             await views.rules(),
             routes,
-            await self._foreign(routes.deviations(wanted.routes), views),
+            await self._taken.look(views, routes.deviations(wanted.routes), foresee=foresee),
             await look_elsewhere(wanted.links, links, owned),
             await promoting(target, wanted.addresses, addresses),
             await carried(views, wanted, addresses, neighbours, whose, replace=self._replaces),
@@ -207,11 +212,11 @@ class Source:
         size = routes.deviations(wanted.routes).size + sum(map(len, lists))
         if size > _PLANNED_AT_ONCE:
             # Kept for `diff`: a long plan is made in a thread, not on the event loop's.
-            await to_thread.run_sync(self.diff, desired, observed, owned)
+            await run_in_bulk(self.diff, desired, observed, owned)
         if self._subscription is not None:
             conflicts = self.diff(desired, observed, owned).conflicts
             if await self._subscription.heed(conflicts, observed):
-                return await self.observe(desired, owned)
+                return await self._observe(desired, owned, foresee=foresee)
         return observed
 
     def diff(self, desired: DesiredLike, observed: Observed, owned: Ownership, /) -> Plan[RtnlOp]:
@@ -250,7 +255,7 @@ class Source:
         work = Batch(batch, target, socket, views, self._encoder)
         outcomes = await work.carry_out()
         # The next pass looks who it is.
-        self._looked_in -= work.contested
+        self._taken.contest(work.contested)
         return outcomes
 
     def unsettles(self, op: RtnlOp) -> bool:
@@ -283,17 +288,3 @@ class Source:
         if self._interest is None or self._interest[0] is not wanted:
             self._interest = wanted, Interest.of(wanted)
         return self._interest[1]
-
-    async def _foreign(self, deviations: Deviations, views: Views) -> Mapping[RouteKey, Forwarding]:
-        """What others have where ours are missing.
-
-        A table is looked into when something is missing there for the first time, and as long as
-        others hold something desired in it. In between, the exclusive create finds them.
-        """
-        unknown = deviations.lacking - self._looked_in
-        if not unknown:
-            return {}
-        found = await views.foreign_routes(deviations.missing, unknown)
-        self._looked_in |= unknown
-        self._looked_in -= {(prefix.family, prefix.table) for prefix, _ in found}
-        return found

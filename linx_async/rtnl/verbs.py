@@ -26,14 +26,14 @@ async def reconcile(
     protocol: int = PROTOCOL,
     on_conflict: OnConflict = "report",
 ) -> Report[RtnlOp]:
-    """One pass: give a network namespace what it should have.
+    """One pass: give a network namespace what it should have, by rtnetlink(7).
 
     Args:
         desired: What it should have.
         scope: Where; None is here.
         last_applied: What we own: `last_applied` of an earlier report.
         store: Where ownership is kept instead; with it, a cancelled pass loses no claim.
-        protocol: The tag of what is ours.
+        protocol: The tag of what is ours: rtm_protocol and its like, 5 to 255.
         on_conflict: `report` leaves alone what others have; `replace` takes it over.
 
     Raises:
@@ -47,6 +47,8 @@ async def reconcile(
 
 async def observe(*, scope: Scope = None, protocol: int = PROTOCOL) -> Observed:
     """Read a network namespace: all of it, but of the routes those with our tag alone.
+
+    With NETLINK_GET_STRICT_CHK (netlink(7)) the kernel leaves out the others.
 
     Args:
         scope: Where; None is here.
@@ -66,7 +68,8 @@ async def subscribe(
 ) -> AsyncGenerator[AsyncIterator[Hint], None]:
     """Hints on a network namespace, without a loop; enter it with `async with`.
 
-    Live once the context is entered.
+    Live once the context is entered. They come of the multicast groups of rtnetlink(7), RTNLGRP_*
+    in include/uapi/linux/rtnetlink.h.
 
     Args:
         desired: What they shall be about; None is everything that a loop could want.

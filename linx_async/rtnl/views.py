@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
-from anyio import to_thread
 from attrs import frozen
 
+from .._core.bulk import run_in_bulk
 from .._core.errors import DumpInterrupted, OpError, SourceError
 from .._kernel.netlink import MESSAGE, Flag, NetlinkDecodeError
 from .._kernel.socket import NetlinkSocket
@@ -283,6 +283,6 @@ async def _understood(what: str, work: Callable[[], T], *, small: bool) -> T:
         SourceError: It is malformed.
     """
     try:
-        return work() if small else await to_thread.run_sync(work)
+        return work() if small else await run_in_bulk(work)
     except NetlinkDecodeError as error:
         raise SourceError(f"{what}: the kernel's answer is malformed: {error}") from error

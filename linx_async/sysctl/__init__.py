@@ -6,7 +6,7 @@ from .._flat.observed import Observed
 from .codec import Value
 from .desired import Desired
 from .diff import diff
-from .ops import ReleaseSysctl, RevertSysctl, SetSysctl
+from .ops import ReleaseSysctl, RevertSysctl, SetSysctl, SysctlOp
 from .source import Source
 from .verbs import list_keys as list
 from .verbs import observe, read, reconcile, subscribe, write
@@ -18,6 +18,7 @@ __all__ = [
     "RevertSysctl",
     "SetSysctl",
     "Source",
+    "SysctlOp",
     "Value",
     "diff",
     "list",

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from .._core.model import Plan
 from .._core.ownership import Ownership
-from .._flat.diff import FlatOp, Vocabulary
+from .._flat.diff import Vocabulary
 from .._flat.diff import diff as flat_diff
 from .._flat.observed import Observed
 from .codec import same
 from .desired import Desired, DesiredLike
 from .knobs import effects, rank, same_knob, undo
-from .ops import ReleaseSysctl, RevertSysctl, SetSysctl
+from .ops import ReleaseSysctl, RevertSysctl, SetSysctl, SysctlOp
 
 __all__ = ["VOCABULARY", "diff"]
 
-VOCABULARY = Vocabulary(
+VOCABULARY = Vocabulary[SysctlOp](
     same,
     SetSysctl,
     RevertSysctl,
@@ -32,7 +32,7 @@ def diff(
     owned: Ownership | None = None,
     *,
     revert_on_release: bool = False,
-) -> Plan[FlatOp]:
+) -> Plan[SysctlOp]:
     """The ops that lead from observed to desired.
 
     Keys that overwrite others come first (net.ipv4.ip_forward sets every interface's forwarding

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from .._flat.values import number
 from .keys import interface_of, joined, parts_of
 
-__all__ = ["effects", "either_or", "influences", "rank", "same_knob", "undo"]
+__all__ = ["affected", "effects", "either_or", "influences", "rank", "same_knob", "undo"]
 
 _IP_FORWARD = frozenset({"net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding"})
 _CONNTRACK = frozenset({"net.nf_conntrack_max", "net.netfilter.nf_conntrack_max"})
@@ -118,6 +118,13 @@ def effects(key: str, text: str, others: Collection[str]) -> dict[str, str]:
                 ):
                     found[other] = values[leaf]
     return found
+
+
+def affected(key: str, text: str, interfaces: Collection[str]) -> frozenset[str]:
+    """The other keys that writing a text to a key may change, given the names of all interfaces."""
+    family, group, values = _spread(key, text)
+    spread = {joined("net", family, group, name, leaf) for name in interfaces for leaf in values}
+    return frozenset({other for other, _ in _named(key, text)} | spread) - {key}
 
 
 def influences(key: str) -> frozenset[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import ClassVar
 
 from anyio import to_thread
 
@@ -15,12 +14,14 @@ from .._core.model import Hint, Outcome
 from .._flat.diff import FlatOp, Vocabulary
 from .._flat.source import FlatSource, Writer
 from .._kernel.files import Location
-from .._kernel.netns import NetworkNamespace, Target, namespace_of
+from .._kernel.netns import NetworkNamespace, Target
+from .._kernel.scopes import Scope, namespace_of
 from .._kernel.tree import Tree
 from .desired import Desired, DesiredLike
 from .diff import VOCABULARY
 from .hints import Subscription, subscription
 from .keys import interface_of, location, namespace_kind
+from .ops import SysctlOp
 
 __all__ = ["ROOT", "Scope", "Source", "check_scope", "in_scope", "refusal", "unreadable"]
 
@@ -28,9 +29,6 @@ ROOT = "/proc/sys"
 
 _OF_THE_THREAD = ("net/mptcp", "net/rds", "net/sctp", "net/vsock")
 """Directories whose handlers look at the thread after all, some of them until Linux 6.13."""
-
-Scope = NetworkNamespace | str | int | None
-"""Where: None is here, an int a pid, text a network namespace's name, or its path with a slash."""
 
 
 def in_scope(namespace: NetworkNamespace, key: str) -> bool:
@@ -89,7 +87,7 @@ def refusal(key: str, text: str, number: int | None) -> OpError:
     return OpError(key, number, message)
 
 
-class Source(FlatSource[DesiredLike]):
+class Source(FlatSource[DesiredLike, SysctlOp]):
     """The sysctls of one target.
 
     Args:
@@ -102,7 +100,7 @@ class Source(FlatSource[DesiredLike]):
         ScopeGone: There is no such process.
     """
 
-    vocabulary: ClassVar[Vocabulary] = VOCABULARY
+    vocabulary: Vocabulary[SysctlOp] = VOCABULARY
 
     def __init__(self, scope: Scope = None, *, revert_on_release: bool = False) -> None:
         super().__init__(revert_on_release=revert_on_release)

@@ -13,14 +13,14 @@ from .._core.memory import Store
 from .._core.model import Hint, Report
 from .._core.ownership import Ownership
 from .._core.reconcile import reconcile as reconcile_source
-from .._flat.diff import FlatOp
 from .._flat.observed import Observed
 from .._flat.values import stripped
 from .._kernel.files import Location, listing, read_below, write_below
-from .._kernel.netns import namespace_of
+from .._kernel.scopes import namespace_of
 from .codec import Value, decoded, text_of
 from .desired import Desired, DesiredLike
 from .keys import directory_of, key_at, location, normalized
+from .ops import SysctlOp
 from .source import ROOT, Scope, Source, check_scope, in_scope, refusal, unreadable
 
 __all__ = ["list_keys", "observe", "read", "reconcile", "subscribe", "write"]
@@ -35,8 +35,11 @@ async def reconcile(
     last_applied: Ownership | None = None,
     store: Store | None = None,
     revert_on_release: bool = False,
-) -> Report[FlatOp]:
-    """One pass: make the sysctls what they should be.
+) -> Report[SysctlOp]:
+    """One pass: make the sysctls what they should be (proc_sys(5)).
+
+    What each means is in Documentation/admin-guide/sysctl/ of the kernel, and of `net.ipv4` and
+    `net.ipv6` in Documentation/networking/ip-sysctl.rst.
 
     Args:
         desired: Values by key.
@@ -55,7 +58,11 @@ async def reconcile(
 
 
 async def observe(keys: Iterable[str], *, scope: Scope = None) -> Observed:
-    """Read some sysctls, for `diff`.
+    """Read some sysctls, for `diff` (proc_sys(5)).
+
+    Args:
+        keys: In dot form or slash form.
+        scope: Where; None is here.
 
     Raises:
         DesiredStateError: A key is none, or not of that scope.
@@ -73,7 +80,12 @@ async def subscribe(
 ) -> AsyncGenerator[AsyncIterator[Hint], None]:
     """Hints on some sysctls, without a loop; enter it with `async with`.
 
-    Live once the context is entered.
+    Live once the context is entered. A hint is a write as inotify(7) tells it, a poll(2) of the
+    host name, or a message of rtnetlink(7): whoever makes them, the value may be the same.
+
+    Args:
+        keys: In dot form or slash form.
+        scope: Where; None is here.
 
     Raises:
         DesiredStateError: A key is none, or not of that scope.
@@ -88,7 +100,7 @@ async def subscribe(
 
 
 async def read(key: str, *, scope: Scope = None) -> int | str | tuple[int, ...]:
-    """Read one sysctl: an integer, several, or text as it is.
+    """Read one sysctl: an integer, several, or text as it is (proc_sys(5)).
 
     Args:
         key: In dot form or slash form.
@@ -112,7 +124,7 @@ async def read(key: str, *, scope: Scope = None) -> int | str | tuple[int, ...]:
 
 
 async def write(key: str, value: Value, *, scope: Scope = None) -> None:
-    """Write one sysctl. It is not claimed; a reconciled key keeps its own value.
+    """Write one sysctl (proc_sys(5)). It is not claimed; a reconciled key keeps its own value.
 
     Args:
         key: In dot form or slash form.
@@ -143,7 +155,11 @@ async def list_keys(below: str = "", *, scope: Scope = None) -> tuple[str, ...]:
     """The keys that there are, in order: all, or those below a prefix like `net.ipv4.conf`.
 
     Directories that may not be searched are left out, and so is what is not of the scope, or could
-    not be declared (an interface's name may have a `*` in it).
+    not be declared (an interface's name may have a `*` in it: dev_valid_name(), net/core/dev.c).
+
+    Args:
+        below: The prefix, in dot form or slash form; empty for all.
+        scope: Where; None is here.
 
     Raises:
         DesiredStateError: It is no prefix.

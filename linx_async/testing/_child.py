@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Literal, NoReturn, Self, TextIO, cast
 
 from linx_async._core.errors import LinxError, errno_name
+from linx_async._kernel.netns import NetworkNamespace
 
 from . import _box
 
@@ -91,6 +92,18 @@ class Namespaces:
     def kinds(self) -> tuple[Kind, ...]:
         """The kinds of namespace that are new, `"user"` included where it had to be added."""
         return self._kinds
+
+    @property
+    def scope(self) -> NetworkNamespace:
+        """The child's network, UTS and IPC namespaces, as the scope of a source.
+
+        Entering them takes CAP_SYS_ADMIN here too (setns(2)), which an ordinary user has only after
+        `unshare_this_process`.
+
+        Raises:
+            ScopeGone: The child has ended.
+        """
+        return NetworkNamespace.of_pid(self.pid)
 
     def path(self, kind: Kind) -> Path:
         """The namespace's file below /proc, to open or to compare (namespaces(7))."""

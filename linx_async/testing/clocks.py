@@ -6,12 +6,21 @@ import asyncio
 import math
 import selectors
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import Context
-from typing import Any, TypeVarTuple, Unpack
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 
-__all__ = ["VirtualDeadlock", "VirtualTimeLoop", "virtual_backend", "virtual_backends"]
+import anyio
 
+__all__ = [
+    "VirtualDeadlock",
+    "VirtualTimeLoop",
+    "run_in_virtual_time",
+    "virtual_backend",
+    "virtual_backends",
+]
+
+_T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 
 
@@ -126,7 +135,10 @@ def virtual_backend(name: str) -> tuple[str, dict[str, Any]]:
     if name == "asyncio":
         return name, {"loop_factory": VirtualTimeLoop}
     if name == "trio":
-        import trio.testing  # late: it is an extra
+        try:
+            import trio.testing  # late: it is an extra
+        except ModuleNotFoundError as error:
+            raise ImportError("trio is not installed: pip install 'linx-async[trio]'") from error
 
         return name, {"clock": trio.testing.MockClock(autojump_threshold=0)}
     raise ValueError(f"name: {name!r} is no backend; it is 'asyncio' or 'trio'")
@@ -139,3 +151,27 @@ def virtual_backends() -> tuple[tuple[str, dict[str, Any]], ...]:
         ImportError: trio is not installed.
     """
     return virtual_backend("asyncio"), virtual_backend("trio")
+
+
+def run_in_virtual_time(
+    main: Callable[[Unpack[_Ts]], Awaitable[_T]], *args: *_Ts, backend: str = "asyncio"
+) -> _T:
+    """Run an async function to its end, on a clock that starts at 0.0 and jumps.
+
+    The caveat in `VirtualTimeLoop` holds.
+
+    Args:
+        main: The function.
+        args: Its arguments.
+        backend: `"asyncio"` or `"trio"`.
+
+    Returns:
+        What it returns.
+
+    Raises:
+        ValueError: Another backend.
+        ImportError: trio is asked for and not installed.
+        VirtualDeadlock: On asyncio: nothing can ever happen again.
+    """
+    name, options = virtual_backend(backend)
+    return anyio.run(main, *args, backend=name, backend_options=options)

@@ -6,20 +6,19 @@ Run it as `python tests/bench/bench_netfilter.py`; it moves into namespaces of i
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Mapping
 
 import anyio
 
-from linx_async.testing.namespaces import NamespaceUnavailable, unshare_this_process
 from tests.bench.netfilter_edits import ELEMENT_BOUND, measure_edits, measure_one_more
 from tests.bench.netfilter_loads import measure_load
 from tests.bench.netfilter_many import measure_many
-from tests.bench.netfilter_memory import held_elements, held_rules, in_a_process
+from tests.bench.netfilter_memory import held_elements, held_rules
 from tests.bench.netfilter_passes import measure_quiet
 from tests.bench.netfilter_tables import hashed, ranges, ruled, rules
 from tests.bench.netfilter_wire import Plain
+from tests.bench.timing import in_a_process, run_parts
 
 BACKENDS = ("asyncio", "trio")
 KINDS = (hashed, ranges)
@@ -72,21 +71,5 @@ PARTS: Mapping[str, Callable[..., None]] = {
 }
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description="Measure what tables cost.")
-    parser.add_argument("--quick", action="store_true", help="no million, and fewer samples")
-    parser.add_argument("--only", choices=PARTS, help="one part alone")
-    options = parser.parse_args()
-    try:
-        unshare_this_process()
-    except NamespaceUnavailable as error:
-        print(f"skipped: {error.reason}")
-        return 0
-    for name, part in PARTS.items():
-        if options.only in {None, name}:
-            part(quick=options.quick)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_parts(PARTS, "Measure what tables cost."))

@@ -6,7 +6,6 @@ Run it as `python tests/bench/bench_rtnl.py`; it makes throw-away namespaces for
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -17,17 +16,15 @@ import anyio
 from linx_async import rtnl
 from linx_async.rtnl import Encap
 from linx_async.testing.namespaces import (
-    NamespaceUnavailable,
     throwaway,
-    unshare_this_process,
 )
 from tests.bench.rtnl_changes import measure_changes
 from tests.bench.rtnl_heal import measure_heals
-from tests.bench.rtnl_memory import held, held_mixed, in_a_process, looped
+from tests.bench.rtnl_memory import held, held_mixed, looped
 from tests.bench.rtnl_passes import measure_growth, measure_mixed, measure_plain
 from tests.bench.rtnl_pyroute2 import measure_pyroute2
 from tests.bench.rtnl_wire import OURS, ip, testbed
-from tests.bench.timing import heading
+from tests.bench.timing import heading, in_a_process, run_parts
 
 BACKENDS = ("asyncio", "trio")
 COUNT = 100_000
@@ -87,21 +84,5 @@ PARTS: Mapping[str, Callable[..., None]] = {
 }
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description="Measure what routes cost.")
-    parser.add_argument("--quick", action="store_true", help="no millions, and fewer samples")
-    parser.add_argument("--only", choices=PARTS, help="one part alone")
-    options = parser.parse_args()
-    try:
-        unshare_this_process()
-    except NamespaceUnavailable as error:
-        print(f"skipped: {error.reason}")
-        return 0
-    for name, part in PARTS.items():
-        if options.only in {None, name}:
-            part(quick=options.quick)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_parts(PARTS, "Measure what routes cost."))

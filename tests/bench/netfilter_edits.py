@@ -11,7 +11,6 @@ from attrs import define, field
 from linx_async import netfilter
 from linx_async.netfilter import Elements, Rule, Table
 from linx_async.netfilter.desired.elements import NOTHING
-from tests.bench.netfilter_passes import Passes
 from tests.bench.netfilter_tables import (
     FAMILY,
     NAME,
@@ -25,6 +24,7 @@ from tests.bench.netfilter_tables import (
     written,
 )
 from tests.bench.netfilter_wire import flush, nft, nft_file
+from tests.bench.passes import Passes
 from tests.bench.timing import Contender, by_turns, faster, heading
 
 __all__ = ["measure_edits", "measure_one_more"]
@@ -42,13 +42,15 @@ class OneMore:
         numbers: Of elements that are not there yet.
     """
 
-    passes: Passes
+    passes: Passes[Table | None]
     kind: Kind
     numbers: count[int]
     elements: Elements = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.elements = self.passes.desired.sets[0].elements
+        table = self.passes.desired
+        assert table is not None
+        self.elements = table.sets[0].elements
 
     async def derived(self) -> float:
         """It is told as the difference to those before."""
@@ -102,7 +104,7 @@ async def measure_one_more(kind: Kind, beside: int, rounds: int, bound: float | 
 class Edits:
     """Passes that change the rules of a chain, and change them back."""
 
-    passes: Passes
+    passes: Passes[Table | None]
     before: Table
 
     def to(self, chosen: Sequence[Rule]) -> Contender:

@@ -9,9 +9,9 @@ from attrs import define
 
 from linx_async import netfilter
 from linx_async.netfilter import Table
-from tests.bench.netfilter_passes import Passes
 from tests.bench.netfilter_tables import NAME, text_of, written
 from tests.bench.netfilter_wire import flush, nft_file
+from tests.bench.passes import Passes
 from tests.bench.timing import by_turns, faster, heading
 
 __all__ = ["measure_load"]

@@ -6,9 +6,10 @@ from itertools import count
 
 from linx_async import netfilter
 from tests.bench.netfilter_edits import ByNft, OneMore
-from tests.bench.netfilter_passes import GENERATION_BOUND, QUIET_BOUND, Disturbed, Passes
+from tests.bench.netfilter_passes import GENERATION_BOUND, QUIET_BOUND, Disturbed
 from tests.bench.netfilter_tables import NAME, Kind, text_of, written
 from tests.bench.netfilter_wire import Plain, flush, nft_file
+from tests.bench.passes import Passes
 from tests.bench.timing import at_most, by_turns, faster, heading, in_time, row, slower, took
 
 __all__ = ["measure_many"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import multiprocessing
 import tracemalloc
 from collections.abc import Callable
 from functools import partial
@@ -12,21 +11,12 @@ import anyio
 
 from linx_async import netfilter
 from linx_async.netfilter import Table
-from tests.bench.netfilter_passes import Passes
 from tests.bench.netfilter_tables import hashed, rules
 from tests.bench.netfilter_wire import Plain, flush
+from tests.bench.passes import Passes
 from tests.bench.timing import heading, row
 
-__all__ = ["held_elements", "held_rules", "in_a_process"]
-
-
-def in_a_process(work: Callable[[int], None], count: int) -> None:
-    """Run it in a fresh process in our namespaces."""
-    process = multiprocessing.get_context("spawn").Process(target=work, args=(count,))
-    process.start()
-    process.join()
-    if process.exitcode:
-        raise RuntimeError(f"{work.__name__} of {count:,} ended with {process.exitcode}")
+__all__ = ["held_elements", "held_rules"]
 
 
 def held_rules(count: int) -> None:

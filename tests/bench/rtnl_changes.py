@@ -13,7 +13,7 @@ from linx_async import rtnl
 from linx_async._kernel.netlink import Flag
 from linx_async.rtnl import Desired, RouteTable
 from linx_async.rtnl.codec.wire import Type
-from tests.bench.rtnl_passes import Passes
+from tests.bench.passes import Passes
 from tests.bench.rtnl_sets import deletions, mixed, payloads, plain, words
 from tests.bench.rtnl_wire import FOREIGN, OURS, Plain, ip_batch, packed, testbed
 from tests.bench.timing import Contender, by_turns, faster, heading, took

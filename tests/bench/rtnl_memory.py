@@ -4,34 +4,24 @@ from __future__ import annotations
 
 import gc
 import math
-import multiprocessing
 import time
 import tracemalloc
-from collections.abc import Callable
 from pathlib import Path
 
 import anyio
 
 from linx_async import Loop, Report, rtnl
 from linx_async.rtnl import Desired, RouteTable
-from tests.bench.rtnl_passes import Disturber, Passes
+from tests.bench.passes import Passes
+from tests.bench.rtnl_passes import Disturber
 from tests.bench.rtnl_sets import mixed, plain
 from tests.bench.rtnl_wire import OURS, Plain, testbed
 from tests.bench.timing import at_most, heading, in_time, row
 
-__all__ = ["held", "held_mixed", "in_a_process", "looped"]
+__all__ = ["held", "held_mixed", "looped"]
 
 HELD_BOUND = 400
 CACHED_BOUND = 150
-
-
-def in_a_process(work: Callable[[int], None], count: int) -> None:
-    """Run it in a fresh process in our namespaces."""
-    process = multiprocessing.get_context("spawn").Process(target=work, args=(count,))
-    process.start()
-    process.join()
-    if process.exitcode:
-        raise RuntimeError(f"{work.__name__} of {count:,} routes ended with {process.exitcode}")
 
 
 def held(count: int) -> None:

@@ -6,19 +6,19 @@ import random
 import time
 from contextlib import AsyncExitStack
 
-from attrs import define, field
+from attrs import define
 
-from linx_async import Plan, rtnl
-from linx_async._core.ownership import Ownership
+from linx_async import rtnl
 from linx_async._kernel.netlink import Flag
-from linx_async.rtnl import Desired, Encap, RouteTable, RtnlOp
+from linx_async.rtnl import Desired, DesiredLike, Encap, RouteTable
 from linx_async.rtnl.desired.forwarding import Forwarding
 from linx_async.rtnl.desired.route import Prefix
+from tests.bench.passes import Passes
 from tests.bench.rtnl_sets import OTHER_WAYS, each, mixed, packed_of, plain, table_of
 from tests.bench.rtnl_wire import FOREIGN, OURS, Plain, ip_show, testbed
 from tests.bench.timing import by_turns, faster, heading, slower, took
 
-__all__ = ["Passes", "measure_growth", "measure_mixed", "measure_plain"]
+__all__ = ["measure_growth", "measure_mixed", "measure_plain"]
 
 QUIET_BOUND = 1.5
 QUIET_IP_BOUND = 3.0
@@ -31,34 +31,7 @@ IP_SHOW = "ip route show table main proto 76"
 _SPARE = 0xF00000  # numbers of destinations that no set has
 
 
-@define
-class Passes:
-    """Passes of a source over one desired state."""
-
-    source: rtnl.Source
-    desired: Desired
-    owned: Ownership = field(factory=Ownership)
-
-    async def look(self) -> Plan[RtnlOp]:
-        observed = await self.source.observe(self.desired, self.owned)
-        return self.source.diff(self.desired, observed, self.owned)
-
-    async def quiet(self) -> float:
-        began = time.perf_counter()
-        plan = await self.look()
-        seconds = time.perf_counter() - began
-        assert not plan.batches, f"{len(plan.batches)} batches: it is not quiet"
-        return seconds
-
-    async def apply(self, plan: Plan[RtnlOp]) -> float:
-        began = time.perf_counter()
-        for batch in plan.batches:
-            outcomes = await self.source.apply(batch)
-            assert all(outcome.done for outcome in outcomes)
-        return time.perf_counter() - began
-
-
-async def first_pass(desired: Desired) -> float:
+async def first_pass(desired: DesiredLike) -> float:
     async with rtnl.Source() as source:
         return await Passes(source, desired).quiet()
 
@@ -94,7 +67,7 @@ def _spare(
 class Churned:
     """Two contenders: the pass that finds changes, and, after they are undone, the one after it."""
 
-    passes: Passes
+    passes: Passes[DesiredLike]
     disturber: Disturber
 
     async def finds(self) -> float:
@@ -166,7 +139,9 @@ async def measure_mixed(
         await measure_first(client, passes.desired, rounds, bound)
 
 
-async def measure_first(client: Plain, desired: Desired, rounds: int, bound: float | None) -> None:
+async def measure_first(
+    client: Plain, desired: DesiredLike, rounds: int, bound: float | None
+) -> None:
     """Sources that have seen nothing yet, and find everything as it should be."""
     first = "first pass, all equal"
 
@@ -187,7 +162,7 @@ def prepared(stack: AsyncExitStack, table: RouteTable, beside: RouteTable) -> Pl
 
 async def entered(
     stack: AsyncExitStack, client: Plain, table: RouteTable, changes: int
-) -> tuple[Passes, Churned]:
+) -> tuple[Passes[DesiredLike], Churned]:
     """Passes that have been made before, and found changes before."""
     source = await stack.enter_async_context(rtnl.Source())
     passes = Passes(source, Desired(routes=table))

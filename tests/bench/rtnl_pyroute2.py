@@ -13,8 +13,9 @@ import anyio.to_thread
 
 from linx_async import rtnl
 from linx_async.rtnl import Desired, RouteTable
+from tests.bench.passes import Passes
 from tests.bench.rtnl_changes import Whole
-from tests.bench.rtnl_passes import Passes, first_pass
+from tests.bench.rtnl_passes import first_pass
 from tests.bench.rtnl_sets import plain
 from tests.bench.rtnl_wire import FOREIGN, OURS, Plain, testbed
 from tests.bench.timing import Contender, by_turns, faster, heading
@@ -81,8 +82,7 @@ def dumped(count: int) -> None:
 def ndb_of_pyroute2() -> Any:
     from pyroute2 import NDB
 
-    quiet: Any = "error"
-    return NDB(log=quiet)
+    return NDB()
 
 
 def ndb_loaded() -> None:

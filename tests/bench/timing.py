@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
+import multiprocessing
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Mapping
+
+from linx_async.testing.namespaces import NamespaceUnavailable, unshare_this_process
 
 Seconds = Mapping[str, float]
 Contender = Callable[[], Awaitable[float]]
@@ -28,6 +32,32 @@ async def by_turns(rounds: int, contenders: Mapping[str, Contender]) -> Seconds:
         for name, contend in contenders.items():
             found[name].append(await contend())
     return {name: statistics.median(times) for name, times in found.items()}
+
+
+def run_parts(parts: Mapping[str, Callable[..., None]], about: str) -> int:
+    """Run the parts of a benchmark that the command line asks for; gives the exit code."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--quick", action="store_true", help="no millions, and fewer samples")
+    parser.add_argument("--only", choices=parts, help="one part alone")
+    options = parser.parse_args()
+    try:
+        unshare_this_process()
+    except NamespaceUnavailable as error:
+        print(f"skipped: {error.reason}")
+        return 0
+    for name, part in parts.items():
+        if options.only in {None, name}:
+            part(quick=options.quick)
+    return 0
+
+
+def in_a_process(work: Callable[[int], None], count: int) -> None:
+    """Run it in a fresh process in our namespaces."""
+    process = multiprocessing.get_context("spawn").Process(target=work, args=(count,))
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise RuntimeError(f"{work.__name__} of {count:,} ended with {process.exitcode}")
 
 
 def heading(text: str) -> None:

@@ -52,6 +52,10 @@ class Unbounded(Exception):
 def main() -> int:
     options = parse()
     signal.signal(signal.SIGPROF, too_long)
+    # Where Python itself does not come back, this tells where, and the signal ends it. (A thread
+    # of faulthandler's would free memory while tracemalloc starts: now and then that crashes.)
+    faulthandler.enable()
+    faulthandler.register(signal.SIGVTALRM, chain=True)
     if options.replay:
         name, file = options.replay
         told = failure(TARGETS[name], Path(file).read_bytes(), traced=True)
@@ -111,8 +115,7 @@ def fuzz(seeds: Seeds, random: Random, seconds: float) -> list[Failure]:
     end = time.monotonic() + seconds
     while time.monotonic() < end and len(failures) < MOST_FAILURES:
         for name, target in TARGETS.items():
-            # Where Python itself does not come back, this tells where, and ends it.
-            faulthandler.dump_traceback_later(3 * TRACED * PATIENCE, exit=True)
+            signal.setitimer(signal.ITIMER_VIRTUAL, 3 * TRACED * PATIENCE)
             for count in range(TRACED):
                 data = mutated(random, starts[name])
                 inputs[name] += 1
@@ -122,7 +125,7 @@ def fuzz(seeds: Seeds, random: Random, seconds: float) -> list[Failure]:
                 if told and (name, *place) not in known:
                     known.add((name, *place))
                     failures.append((f"{name}: {told}", data))
-    faulthandler.cancel_dump_traceback_later()
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0)
     print(", ".join(f"{name} {count}" for name, count in inputs.items()))
     return failures
 

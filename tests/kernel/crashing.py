@@ -26,8 +26,9 @@ from linx_async import FileStore, Loop, Source, rtnl, sysctl
 from linx_async._core import store
 from linx_async._flat import source as flat
 from linx_async._kernel.socket import NetlinkSocket
+from linx_async.testing import FakeSource
 from linx_async.testing.namespaces import unshare_this_process
-from tests.fakes import FakeSource, Folder
+from tests.folder import Folder
 from tests.kernel.rtnl_place import Place
 
 
@@ -59,12 +60,12 @@ class Moments:
 
 
 def watched_changes(moments: Moments) -> Callable[..., Any]:
-    """`NetlinkSocket._change`, with a moment before each change and one after it."""
-    original = NetlinkSocket._change
+    """`NetlinkSocket.change_packed`, with a moment before each change and one after it."""
+    original = NetlinkSocket.change_packed
 
-    async def change(*arguments: Any) -> Any:
+    async def change(*arguments: Any, **options: Any) -> Any:
         moments.pass_by()
-        answer = await original(*arguments)
+        answer = await original(*arguments, **options)
         moments.pass_by()
         return answer
 
@@ -94,7 +95,7 @@ def instrument(moments: Moments) -> None:
     store.Path = WatchedPath  # type: ignore[attr-defined]
     store.json.dumps = moments.around(json.dumps)  # type: ignore[attr-defined]
     flat.write_at = moments.around(flat.write_at)  # type: ignore[attr-defined]
-    NetlinkSocket._change = watched_changes(moments)  # type: ignore[method-assign]
+    NetlinkSocket.change_packed = watched_changes(moments)  # type: ignore[method-assign]
 
 
 async def live(order: dict[str, Any], moments: Moments) -> None:

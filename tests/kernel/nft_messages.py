@@ -23,7 +23,7 @@ from linx_async._kernel.netlink import (
 )
 from linx_async._kernel.netlink_open import NETLINK_NETFILTER, open_socket
 from linx_async._kernel.netns import NetworkNamespace, Target
-from linx_async._kernel.nfnetlink import NFNLGRP_NFTABLES, Change, NfnetlinkSocket
+from linx_async._kernel.nfnetlink import NFNLGRP_NFTABLES, Change, Commit, NfnetlinkSocket
 from linx_async._kernel.socket import NetlinkSocket
 from linx_async.netfilter.desired.families import FAMILIES
 from linx_async.testing.namespaces import Namespaces
@@ -164,3 +164,22 @@ async def ruleset_in(box: Namespaces) -> AsyncIterator[Ruleset]:
         yield ruleset
     finally:
         target.close()
+
+
+@pytest.fixture
+async def ruleset(box: Namespaces) -> AsyncIterator[Ruleset]:
+    async with ruleset_in(box) as ruleset:
+        yield ruleset
+
+
+@pytest.fixture
+async def sock(ruleset: Ruleset) -> AsyncIterator[NfnetlinkSocket]:
+    async with await ruleset.open() as sock:
+        yield sock
+
+
+async def done(sock: NfnetlinkSocket, *changes: Change) -> Commit:
+    commit = await sock.commit(changes, generation=None)
+    assert not commit.refused, commit
+    assert not commit.untold
+    return commit

@@ -1,4 +1,4 @@
-"""The real `linx` program, run from tests."""
+"""The real `linx`, and other programs of this project's, run from tests."""
 
 from __future__ import annotations
 
@@ -10,11 +10,18 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+import anyio
+
+from linx_async.cli.passes import Passes
+from linx_async.cli.state import HostStore
+from linx_async.config import load
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "linx_async")
@@ -22,10 +29,10 @@ ENVIRONMENT = {"PYTHONPATH": str(ROOT), "COLUMNS": "200", "TERM": "xterm"}
 PATIENCE = 60.0  # seconds after which a program that hangs is killed
 
 
-def linx(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run it to its end."""
+def run(command: Iterable[str | Path], **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a program of this project's to its end."""
     return subprocess.run(
-        [*COMMAND, *map(str, arguments)],
+        list(map(str, command)),
         capture_output=True,
         text=True,
         check=False,
@@ -35,18 +42,28 @@ def linx(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[
     )
 
 
-class Running:
-    """The program while it runs; killed at the end, and when it takes too long."""
+def linx(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run `linx` to its end."""
+    return run([*COMMAND, *arguments], **options)
 
-    def __init__(self, *arguments: str | Path) -> None:
-        self.process = subprocess.Popen(
-            [*COMMAND, *map(str, arguments)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **ENVIRONMENT},
-        )
-        self._watchdog = threading.Timer(PATIENCE, self.process.kill)
+
+def start(command: Iterable[str | Path], **options: Any) -> subprocess.Popen[str]:
+    """Start a program of this project's, to be read."""
+    return subprocess.Popen(
+        list(map(str, command)),
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **ENVIRONMENT},
+        **options,
+    )
+
+
+class Started:
+    """A program while it runs; killed at the end, and when it takes too long."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self._watchdog = threading.Timer(PATIENCE, process.kill)
         self._watchdog.start()
 
     def __enter__(self) -> Self:
@@ -62,9 +79,47 @@ class Running:
         self._watchdog.join()
         self.process.kill()
         self.process.wait()
+        self.close()
+
+    def close(self) -> None:
+        """Close what it was read by."""
         for pipe in (self.process.stdout, self.process.stderr):
             if pipe is not None:
                 pipe.close()
+
+
+class Told(Started):
+    """A program while it runs, and all that it writes, errors too."""
+
+    def __init__(self, command: Iterable[str | Path], **options: Any) -> None:
+        super().__init__(start(command, stderr=subprocess.STDOUT, **options))
+        self.written: list[str] = []
+
+    def until(self, *texts: str) -> str:
+        """Read on until each of these was in a line of its own; the last of the lines."""
+        assert self.process.stdout is not None
+        missing = list(texts)
+        for line in self.process.stdout:
+            self.written.append(line)
+            missing = [text for text in missing if text not in line]
+            if not missing:
+                return line.rstrip("\n")
+        raise AssertionError(
+            f"no {missing}; it ended with {self.process.wait()}:\n{''.join(self.written)}"
+        )
+
+    def ended(self) -> tuple[int, str]:
+        """Its exit code, and the rest of what it wrote, once it has ended."""
+        assert self.process.stdout is not None
+        rest = self.process.stdout.read()
+        return self.process.wait(), rest
+
+
+class Running(Started):
+    """`linx` while it runs, and what it writes."""
+
+    def __init__(self, *arguments: str | Path) -> None:
+        super().__init__(start([*COMMAND, *arguments], stderr=subprocess.PIPE))
 
     def line_with(self, text: str) -> str:
         """The next line of its output with that text in it."""
@@ -101,6 +156,14 @@ class Host:
 
     def run(self, *options: str) -> Running:
         return Running("run", *self.options("--debounce", "0", *options))
+
+    def let_go(self) -> None:
+        """Undo all that it keeps, in this process, which takes a tenth of the program's time."""
+        self.says()
+        if self.records.exists():
+            passes = Passes(load(str(self.file)), HostStore(self.records))
+            with ThreadPoolExecutor(1) as pool:  # a test may have an event loop in its own thread
+                pool.submit(anyio.run, passes.apply).result()
 
     def options(self, *options: str) -> list[str]:
         return ["--state-dir", str(self.records), *options, str(self.file)]

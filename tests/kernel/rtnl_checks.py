@@ -278,6 +278,7 @@ class _Excuses:
         self._shaken = self._down | moved
         for world in (before, after) * 2:
             self._shaken |= _beside(self._shaken, world)
+        self._pale = _without_carrier(before)
         # One that is added again went with the primary one before it.
         over = (AddAddress, DeleteAddress, ReplaceAddress)
         keys = {op.key for op in tried if isinstance(op, over)}
@@ -310,7 +311,8 @@ class _Excuses:
     def _excuse_nexthop(self, thing: Nexthop) -> bool:
         if thing.group:
             there = {each.id for each in self._after.nexthops}
-            return any(member not in there for member, _ in thing.group)
+            members = [member for member, _ in thing.group]
+            return any(each not in there or self._is_lost(each) for each in members)
         return thing.interface in self._shaken or _is_without_carrier(thing, self._after)
 
     def _excuse_route(self, route: Route) -> bool:
@@ -318,13 +320,29 @@ class _Excuses:
         names = {goes.interface, *(hop.interface for hop in goes.nexthops)} - {None}
         if goes.nexthop_id:
             there = {each.id for each in self._after.nexthops}
-            return goes.nexthop_id not in there or goes.nexthop_id in self._numbers
+            number = goes.nexthop_id
+            return number not in there or number in self._numbers or self._is_lost(number)
         if names & self._down or goes.source in {each.address for each in self._addresses}:
             return True
         touched = {each.interface for each in self._addresses}
         if route.protocol == KERNEL and names & (self._shaken | touched):
             return True
         return route.family == 4 and any(self._is_bared(str(name)) for name in names)
+
+    def _is_lost(self, number: int) -> bool:
+        """Whether the kernel took a nexthop, though one by that number is there again.
+
+        The carrier that it notices the loss of was lost before; or it is one of several ways of a
+        group, of which none can be a blackhole while its interface is changed.
+        """
+        old = next((each for each in self._before.nexthops if each.id == number), None)
+        if old is None:
+            return False
+        if old.group:
+            return all(self._is_lost(member) for member, _ in old.group)
+        groups = [[member for member, _ in each.group] for each in self._before.nexthops]
+        several = any(number in members for members in groups if len(members) > 1)
+        return old.interface in self._pale or (several and old.interface in self._shaken)
 
     def _is_bared(self, name: str) -> bool:
         """Whether its last IPv4 address went, if only for a moment.
@@ -335,6 +353,16 @@ class _Excuses:
         there = [each for each in self._before.addresses if each.interface == name]
         had = [each for each in there if each.family == 4]
         return bool(had) and all(each in self._addresses for each in had)
+
+
+def _without_carrier(world: World) -> set[str]:
+    """The links that are up without a carrier, or will be once the kernel has noticed."""
+    links = world.links
+    found = {name for name, link in links.items() if link.up and not link.flags & LOWER_UP}
+    for _ in range(2):
+        found |= {world.names.get(links[name].master, "") for name in found} - {""}
+        found |= {name for name, link in links.items() if world.names.get(link.parent) in found}
+    return found
 
 
 def _beside(names: set[str], world: World) -> set[str]:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from linx_async import Report, Verb
-from linx_async._flat.diff import FlatOp
 from linx_async.cgroup import Value, reconcile
+from linx_async.cgroup.ops import LimitOp
 from tests.cgroups import cgroup_with, kept, listening, make, read, require, write, written
 
 pytestmark = pytest.mark.anyio
@@ -92,16 +92,16 @@ def foreign_write(file: Path, text: str) -> None:
 async def one_pass(
     cgroup: Path,
     desired: Mapping[str, Value],
-    *before: Report[FlatOp],
+    *before: Report[LimitOp],
     revert_on_release: bool = False,
-) -> Report[FlatOp]:
+) -> Report[LimitOp]:
     last_applied = before[-1].last_applied if before else None
     return await reconcile(
         str(cgroup), desired, last_applied=last_applied, revert_on_release=revert_on_release
     )
 
 
-async def is_quiet(cgroup: Path, desired: Mapping[str, Value], *before: Report[FlatOp]) -> bool:
+async def is_quiet(cgroup: Path, desired: Mapping[str, Value], *before: Report[LimitOp]) -> bool:
     """Whether one more pass finds nothing to do, and writes nothing."""
     async with listening(cgroup) as watches:
         report = await one_pass(cgroup, desired, *before)

@@ -26,6 +26,7 @@ from linx_async.cgroup import (
     destroy,
     enable_controllers,
     freeze,
+    kill,
     lifecycle,
     stats,
     thaw,
@@ -278,6 +279,32 @@ async def test_a_cgroup_that_is_not_there_cannot_be_frozen(scratch: Path) -> Non
 async def test_the_root_cgroup_cannot_be_frozen(root: Path) -> None:
     with pytest.raises(OpError, match="it is the root, which cannot be frozen"):
         await freeze(str(root))
+
+
+async def test_when_kill_returns_no_process_is_left_and_the_cgroup_can_be_destroyed(
+    web: Path,
+) -> None:
+    inner = web / "inner"
+    make(inner)
+    with process() as pid, process() as other:
+        write(web / "cgroup.procs", str(pid))
+        write(inner / "cgroup.procs", str(other))
+        await freeze(str(web))  # which saves none of them
+        await kill(str(web))
+        await destroy(str(web), recursive=True)
+    assert not is_there(web)
+
+
+async def test_an_empty_cgroup_is_killed_at_once(web: Path) -> None:
+    await kill(str(web))
+
+
+async def test_a_cgroup_that_is_not_there_and_the_root_cannot_be_killed(
+    scratch: Path, root: Path
+) -> None:
+    for path in (scratch / "web", root):
+        with pytest.raises(OpError, match="there is no such cgroup, or it is the root"):
+            await kill(str(path))
 
 
 @pytest.fixture

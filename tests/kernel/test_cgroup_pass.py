@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from linx_async import Claim, Report, SourceError, Verb
-from linx_async._flat.diff import FlatOp
 from linx_async._kernel.cgroupfs import mount_of
 from linx_async.cgroup import SetLimit, Value, diff, observe, reconcile
+from linx_async.cgroup.ops import LimitOp
 from linx_async.testing.namespaces import Namespaces, throwaway
 from tests.cgroups import (
     cgroup_with,
@@ -46,7 +46,7 @@ def mounted() -> Path:
         pytest.skip(str(error))
 
 
-async def is_quiet(cgroup: Path, desired: Mapping[str, Value], *reports: Report[FlatOp]) -> bool:
+async def is_quiet(cgroup: Path, desired: Mapping[str, Value], *reports: Report[LimitOp]) -> bool:
     """Whether one more pass finds nothing to do, and writes nothing."""
     last_applied = reports[-1].last_applied if reports else None
     async with listening(cgroup) as watches:

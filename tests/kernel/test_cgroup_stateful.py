@@ -22,11 +22,11 @@ from hypothesis.stateful import (
 
 from linx_async import MemoryStore, Ownership, Report, Verb
 from linx_async._core.reconcile import Ledger, run_pass
-from linx_async._flat.diff import FlatOp
 from linx_async._kernel.inotify import Mask
 from linx_async._kernel.inotify_abi import add_watch, decode, open_inotify
 from linx_async.cgroup import Desired, Source
 from linx_async.cgroup.codec import same
+from linx_async.cgroup.ops import LimitOp
 from tests.cgroups import (
     LIMITS,
     given_controller,
@@ -181,7 +181,7 @@ class Scene(RuleBasedStateMachine):
     def somebody_gives_the_controller(self) -> None:
         self.given.give()
 
-    def one_pass(self) -> Report[FlatOp]:
+    def one_pass(self) -> Report[LimitOp]:
         return self.portal.call(run_pass, self.source, self.desired, self.ledger)
 
     def snapshot(self) -> dict[Path, str | None]:
@@ -205,7 +205,7 @@ class Scene(RuleBasedStateMachine):
         self.check(report)
         self.check_quiet(after)
 
-    def check(self, report: Report[FlatOp]) -> None:
+    def check(self, report: Report[LimitOp]) -> None:
         assert {op.verb for op in report.applied} <= {Verb.UPDATE, Verb.REVERT, Verb.RELEASE}
         assert set(self.owned) <= set(self.desired.settings)
         assert report.last_applied == self.owned
@@ -238,5 +238,5 @@ class Scene(RuleBasedStateMachine):
 def test_whatever_others_do_only_what_is_desired_or_ours_is_changed(backend: str) -> None:
     with given_controller() as given:
         assert given.key in [limit[0] for limit in LIMITS.values()]
-    few = settings(max_examples=max(5, settings().max_examples // 2), stateful_step_count=20)
+    few = settings(max_examples=max(5, settings().max_examples // 5), stateful_step_count=20)
     run_state_machine_as_test(type("Scene", (Scene,), {"backend": backend}), settings=few)

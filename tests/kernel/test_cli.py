@@ -6,25 +6,16 @@ import itertools
 import json
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from linx_async.cli.place import ControlPlace
 from linx_async.testing.links import add_veth, delete_link
 from linx_async.testing.namespaces import Namespaces
 from tests.kernel.program import COMMAND, ENVIRONMENT, ROOT, Host, Running, in_terminal, linx
 
 numbers = itertools.count(1)
-
-
-@pytest.fixture
-def link() -> Iterator[str]:
-    """A link that no other test has; its sysctls are at their defaults."""
-    name = f"cli{next(numbers)}"
-    add_veth(name, f"{name}p")
-    yield name
-    delete_link(name)
 
 
 @pytest.fixture
@@ -149,8 +140,13 @@ def test_what_waits_or_is_refused_is_not_converged_and_the_rest_is_done(
     )
     done = host.linx("apply")
     assert (done.returncode, done.stderr) == (2, "")
-    assert "waiting: net.ipv4.conf.later0.arp_ignore: the interface later0" in done.stdout
-    assert f"failed: {key(link, 'arp_ignore')}: EINVAL" in done.stdout
+    refused = "EINVAL (Invalid argument): the kernel does not take '999999999999'"
+    missing = "the interface later0 is not there, or has no such key"
+    assert [" ".join(line.split()) for line in done.stdout.splitlines()[2:5]] == [
+        "part key what why",
+        f"sysctl {key(link, 'arp_ignore')} failed {refused}",
+        f"sysctl {key('later0', 'arp_ignore')} waiting {missing}",
+    ]
     assert value(key(link, "arp_announce")) == "1"
 
 
@@ -192,6 +188,11 @@ def test_a_file_may_come_from_standard_input(host: Host, link: str) -> None:
     )
     assert done.returncode == 0
     assert value(key(link, "arp_ignore")) == "2"
+    # What fails before it writes anything has not said that nothing is desired.
+    done = linx("apply", "--state-dir", host.records, "-", input="")
+    assert done.returncode == 1
+    assert "/dev/stdin: nothing came" in done.stderr
+    assert value(key(link, "arp_ignore")) == "2"
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -231,21 +232,37 @@ def test_while_it_runs_a_plan_can_be_made_and_an_apply_is_refused(host: Host, li
     with host.run() as running:
         running.line_with("sysctl: converged")
         assert host.linx("plan").returncode == 0
-        refused = host.linx("apply")
-        assert refused.returncode == 1
-        assert "holds this record" in refused.stderr
+        host.says("[sysctl]", f"{key(link, 'arp_ignore')} = 1")
+        why = f"linx: `linx run` (pid {running.process.pid}) keeps {host.file}, and holds the "
+        for command, *options in (["apply"], ["apply", "--confirm", "600"], ["run"]):
+            refused = host.linx(command, *options)
+            assert (refused.returncode, refused.stdout) == (1, "")
+            assert refused.stderr.startswith(why)
+        assert not (host.records / "confirm.json").exists()
+        assert value(key(link, "arp_ignore")) == "2"
         assert running.end(signal.SIGTERM) == (0, "")
 
 
-def test_a_second_one_gives_up_with_the_reason(host: Host, link: str) -> None:
+def test_the_records_are_held_also_by_one_that_cannot_be_asked(host: Host, link: str) -> None:
     host.says("[sysctl]", f"{key(link, 'arp_ignore')} = 2")
     with host.run() as running:
         running.line_with("sysctl: converged")
+        ControlPlace.below(str(host.records)).path.unlink()
+        host.says("[sysctl]", f"{key(link, 'arp_ignore')} = 1")
+        refused = host.linx("apply")
+        assert refused.returncode == 1
+        assert "holds this record" in refused.stderr
+        guarded = host.linx("apply", "--confirm", "600")
+        assert guarded.returncode == 1
+        assert "sysctl: there would be no way back: " in guarded.stderr
+        assert "holds this record" in guarded.stderr
+        assert guarded.stderr.endswith("nothing was changed\n")
         second = host.linx("run")
         assert second.returncode == 1
         assert "crashed, and starts again" in second.stdout
         assert "holds this record" in second.stderr
         assert "Traceback" not in second.stderr
+        assert value(key(link, "arp_ignore")) == "2"
         assert running.end(signal.SIGTERM) == (0, "")
 
 

@@ -6,7 +6,6 @@ import itertools
 import json
 import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,13 +20,9 @@ SSH = 'tcp dport 22 accept comment "ssh"'
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[Host]:
+def host(host: Host) -> Host:
     nft_or_skip()
-    host = Host(tmp_path)
-    yield host
-    if host.records.exists():
-        host.says()
-        host.linx("apply")
+    return host
 
 
 @pytest.fixture
@@ -81,6 +76,16 @@ def test_a_plan_tells_what_is_due_and_changes_nothing(host: Host, name: str) -> 
     assert not host.records.exists()
 
 
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_plan_of_nfts_text_tells_the_rules_in_nfts_own_words(
+    host: Host, name: str, backend: str
+) -> None:
+    host.says(*as_text(name))
+    done = host.linx("plan", "--backend", backend)
+    assert (done.returncode, done.stderr) == (2, "")
+    assert f"  add rule c[0]: {SSH}\n" in done.stdout
+
+
 @pytest.mark.parametrize("options", [[], ['lifetime = "shared"']], ids=["persist", "shared"])
 def test_what_was_applied_is_there_and_leaves_nothing_to_do(
     host: Host, name: str, options: list[str]
@@ -131,7 +136,7 @@ def test_a_table_that_leaves_the_file_is_deleted_and_then_forgotten(
     host.says(*left)
     assert host.linx("plan").stdout.splitlines()[:2] == [
         f"netfilter inet {name}:",
-        f"  delete table inet {name}",
+        f"  delete table inet {name} (not desired any more)",
     ]
     assert listed(name) != ""
     assert host.linx("apply").returncode == 0
@@ -178,6 +183,77 @@ def test_a_table_written_in_either_way_is_the_same(host: Host, name: str) -> Non
     chain = f"[netfilter.inet.{name}.chains.c]"
     host.says(chain, 'hook = "input"', f"rules = ['{SSH}']")
     assert host.linx("plan").stdout.splitlines()[0] == f"netfilter inet {name}: nothing to do"
+
+
+@pytest.fixture
+def no_nft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Whether the program finds nft is told by this file: it is there once nft was called."""
+    called = tmp_path / "called"
+    program = tmp_path / "bin" / "nft"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n: > {called}\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+    return called
+
+
+def as_tables(name: str, *rules: str) -> list[str]:
+    """A table with a set and a chain whose rules are TOML tables."""
+    return [
+        f"[netfilter.inet.{name}.sets.blocked]",
+        'type = "ipv4_addr"',
+        'elements = ["192.0.2.1"]',
+        f"[netfilter.inet.{name}.chains.input]",
+        'hook = "input"',
+        f"rules = [{', '.join(rules)}]",
+    ]
+
+
+def test_rules_that_are_tables_are_planned_and_applied_without_nft(
+    host: Host, name: str, no_nft: Path
+) -> None:
+    rules = ['{ ip.saddr = "@blocked", verdict = "drop" }', "{ tcp.dport = 22, counter = true }"]
+    host.says(*as_tables(name, *rules))
+    planned = host.linx("plan")
+    assert (planned.returncode, planned.stderr) == (2, "")
+    assert planned.stdout.splitlines()[-3:] == [
+        f"  add rule input[0]: {rules[0]}",
+        f"  add rule input[1]: {rules[1]}",
+        f"{host.file}: 6 changes due",
+    ]
+    assert host.linx("apply").returncode == 0
+    assert host.linx("plan").returncode == 0
+    assert not no_nft.exists()
+    table = listed(name)
+    assert "ip saddr @blocked drop" in table
+    assert "tcp dport 22 counter packets 0 bytes 0" in table
+
+
+def test_one_rule_that_is_text_needs_nft(host: Host, name: str, no_nft: Path) -> None:
+    host.says(*as_tables(name, '"accept"'))
+    assert host.linx("plan").returncode == 1
+    assert no_nft.exists()
+
+
+def test_a_rule_may_be_rewritten_from_text_to_a_table_while_it_stands(
+    host: Host, name: str
+) -> None:
+    host.says(*as_tables(name, "'ip saddr @blocked drop'", f"'{SSH}'"))
+    assert host.linx("apply").returncode == 0
+    as_table = '{ tcp.dport = 22, verdict = "accept", comment = "ssh" }'
+    host.says(*as_tables(name, "{ ip.saddr = '@blocked', verdict = 'drop' }", as_table))
+    first = f"netfilter inet {name}: nothing to do"
+    assert host.linx("plan").stdout.splitlines()[0] == first
+
+
+def test_a_wrong_table_of_a_rule_is_told_by_its_place(host: Host, name: str) -> None:
+    host.says(*as_tables(name, '{ tcp.dprt = 22, verdict = "acept" }'))
+    done = host.linx("apply")
+    assert (done.returncode, done.stdout) == (1, "")
+    place = f"{host.file}:6: [netfilter.inet.{name}.chains.input] rules[0]"
+    first, second = done.stderr.splitlines()
+    assert first == f"linx: {place}.tcp.dprt: unknown; did you mean dport?"
+    assert second.startswith(f"linx: {place}.verdict: expected one of accept, drop, ")
 
 
 def test_a_wrong_rule_is_told_by_its_place_before_anything_is_done(host: Host, name: str) -> None:
@@ -251,7 +327,7 @@ def test_while_it_runs_nobody_else_may_write_to_a_table_that_it_owns(host: Host,
         planned = host.linx("plan")
         first = f"netfilter inet {name}: nothing to do"
         assert (planned.returncode, planned.stdout.splitlines()[0]) == (0, first)
-        assert "holds this record" in host.linx("apply").stderr
+        assert f"keeps {host.file}, and holds the records" in host.linx("apply").stderr
         assert running.end(signal.SIGTERM) == (0, "")
     assert SSH in listed(name)
 

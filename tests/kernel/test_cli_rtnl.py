@@ -20,15 +20,6 @@ numbers = itertools.count(1)
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[Host]:
-    host = Host(tmp_path)
-    yield host
-    if host.records.exists():
-        host.says()
-        host.linx("apply")
-
-
-@pytest.fixture
 def link() -> Iterator[str]:
     """The name of a link that no other test has, and that is not there."""
     name = f"clr{next(numbers)}"
@@ -102,8 +93,11 @@ def test_what_leaves_the_file_is_deleted_and_then_forgotten(
     host.says(*left)
     planned = host.linx("plan")
     assert planned.returncode == 2
-    assert f"  delete link {link} (veth)" in planned.stdout.splitlines()
-    assert "  delete route blackhole 0.0.0.0/0 table 61" in planned.stdout.splitlines()
+    assert f"  delete link {link} (veth) (not desired any more)" in planned.stdout.splitlines()
+    assert (
+        "  delete route blackhole 0.0.0.0/0 table 61 (not desired any more)"
+        in planned.stdout.splitlines()
+    )
     done = host.linx("apply")
     assert done.returncode == 0
     assert done.stdout.splitlines()[1] == "  delete rule 61: from all lookup 61"
@@ -129,7 +123,7 @@ def test_another_tag_is_another_owner(host: Host) -> None:
     done = host.linx("plan")
     assert done.stdout.splitlines()[:2] == [
         "rtnl protocol 80:",
-        "  delete route blackhole 10.64.0.0/16",
+        "  delete route blackhole 10.64.0.0/16 (not desired any more)",
     ]
     assert "rtnl protocol 81:" in done.stdout.splitlines()
     host.says()
@@ -231,7 +225,9 @@ def test_another_network_namespace_has_a_record_of_its_own(host: Host, box: Name
     host.says()
     assert host.linx("apply").stdout.splitlines() == [f"{host.file}: converged"]
     planned = box.run([*COMMAND, "plan", *options], env=ENVIRONMENT, cwd=ROOT, check=False)
-    assert "  delete rule 69: from all lookup 69" in planned.stdout.splitlines()
+    assert (
+        "  delete rule 69: from all lookup 69 (not desired any more)" in planned.stdout.splitlines()
+    )
 
 
 def test_links_without_parameters_need_no_optional_package(host: Host, link: str) -> None:

@@ -305,6 +305,23 @@ async def test_a_change_survives_asyncios_own_cancellation(tmp_path: Path, steps
         assert len(one.told) + len(leader.drain()) == 1
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("steps", range(8))
+async def test_asyncios_own_cancellation_leaves_nothing_open(
+    anyio_backend: str, tmp_path: Path, steps: int
+) -> None:
+    async def look() -> None:
+        async with watch(tmp_path):
+            await anyio.lowlevel.checkpoint()
+
+    task = asyncio.create_task(look())
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    assert descriptors() == []
+
+
 class Disturbed:
     """Subscribers of a folder of their own and of a shared one, which are cancelled at random."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from linx_async.netfilter import Table, compile
-from tests.kernel.nft_place import Place, counts, place
+from tests.kernel.nft_place import Place, place
+from tests.kernel.nft_tables import counts
 
 __all__ = ["place"]
 

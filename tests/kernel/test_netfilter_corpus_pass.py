@@ -11,7 +11,8 @@ from linx_async import DesiredStateError
 from linx_async.netfilter import Table
 from linx_async.testing.namespaces import throwaway
 from tests.kernel.nft_families import lacking
-from tests.kernel.nft_place import Corpus, Entered, Place, corpus, differences, place_in
+from tests.kernel.nft_place import Entered, Place, place_in
+from tests.kernel.nft_tables import Corpus, corpus, differences
 
 pytestmark = pytest.mark.anyio
 

@@ -18,7 +18,8 @@ from linx_async._kernel.nfnetlink import Change, Commit, NfnetlinkSocket
 from linx_async.netfilter import AddTable, AdoptTable, Chain, Lifetime, Rule, Source, Table
 from tests.kernel import nft_owner
 from tests.kernel.nft_families import ANY, lacking, needs_persist, persists
-from tests.kernel.nft_place import Place, differences, handles, place, said
+from tests.kernel.nft_place import Place, place, said
+from tests.kernel.nft_tables import differences, handles
 from tests.kernel.sysctls import running
 
 __all__ = ["place"]

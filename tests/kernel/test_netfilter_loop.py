@@ -12,7 +12,8 @@ import pytest
 
 from linx_async import Hint, Loop, Report, Trigger, netfilter
 from linx_async.netfilter import Lifetime, Source, Table
-from tests.kernel.nft_place import FOREIGN, Place, needs_links, place
+from tests.kernel.nft_place import Place, needs_links, place
+from tests.kernel.nft_tables import FOREIGN
 from tests.kernel.sysctls import PATIENCE, Reports, running, until
 
 __all__ = ["place"]

@@ -37,19 +37,13 @@ from linx_async.netfilter import (
     UpdateObject,
     UpdateSet,
 )
+from linx_async.netfilter.codec.expressions import renamed
 from linx_async.netfilter.desired.elements import NOTHING, PLAIN
+from linx_async.netfilter.desired.sets import with_elements
+from linx_async.netfilter.diff.stand_ins import referenced_sets
 from linx_async.testing.namespaces import Namespaces
-from tests.kernel.nft_place import (
-    FOREIGN,
-    Place,
-    counts,
-    differences,
-    handles,
-    like,
-    needs_links,
-    place,
-    said,
-)
+from tests.kernel.nft_place import Place, needs_links, place, said
+from tests.kernel.nft_tables import FOREIGN, counts, differences, handles, like
 from tests.kernel.sysctls import named_namespace
 
 __all__ = ["place"]
@@ -121,6 +115,15 @@ async def test_a_rule_that_changes_goes_on_counting_under_its_comment(
     assert kinds(report) == [ReplaceRule]
     assert handles(new, "main") == handles(old, "main")
     assert packets(new) == packets(old) == [5, 0, 5, 5]
+
+
+async def test_what_was_done_to_rules_is_told_in_nfts_own_words(place: Place) -> None:
+    before, after = await parsed(*FOUR), await parsed("udp  dport { 11,9 } accept", *FOUR[1:])
+    async with place.entered() as ours:
+        first = await ours.converges(before)
+        again = await ours.converges(after)
+    assert "add rule main[1]: udp dport 10 counter" in map(str, first.applied)
+    assert any("rule main[0]: udp dport { 9, 11 } accept" in str(op) for op in again.applied)
 
 
 async def test_a_rule_without_a_comment_that_changes_counts_anew(place: Place) -> None:
@@ -438,12 +441,24 @@ def no_place() -> Table:
 
 def too_many() -> Table:
     elements = Elements({PLAIN + bytes([0, 0, 0, each]): NOTHING for each in range(3)})
-    return Table("inet", "ours", [Chain("main")], [Set("s", "mark", elements, size=2)])
+    full = with_elements(Set("s", "mark", size=2), elements)
+    return Table("inet", "ours", [Chain("main")], [full])
+
+
+def no_chain() -> Table:
+    ways = Set("ways", "mark", {1: "jump nowhere"}, data="verdict")
+    return Table("inet", "ours", [Chain("main")], [ways])
+
+
+def no_object() -> Table:
+    return Table("inet", "ours", [Chain("main")], [Set("m", "mark", {1: "o"}, objects="counter")])
 
 
 REFUSALS: Final = {
     "a ring": (ring, "jumps go deeper than the kernel follows, or in a ring"),
     "no set": (no_set, "it names a set, chain or object that is not there"),
+    "no chain": (no_chain, "an element names a chain or object that is not there"),
+    "no object": (no_object, "an element names a chain or object that is not there"),
     "no place": (no_place, "in a chain of that family, type or hook"),
     "too many": (too_many, "the set is full"),
 }
@@ -514,6 +529,16 @@ async def test_ten_thousand_rules_and_a_hundred_thousand_elements_come_and_chang
 
 
 # Where
+
+
+async def test_a_table_of_the_record_is_deleted_where_none_is_desired(place: Place) -> None:
+    wanted, scope = await parsed(*FOUR), place.box.pid
+    report = await netfilter.reconcile(wanted, scope=scope)
+    plan = await netfilter.dry_run(None, scope=scope, last_applied=report.last_applied)
+    assert [str(op) for op in plan] == ["delete table inet ours"]
+    report = await netfilter.reconcile(None, scope=scope, last_applied=report.last_applied)
+    assert report.converged
+    assert await netfilter.pull("inet", "ours", scope=scope) is None
 
 
 async def test_a_namespace_by_pid_by_path_and_by_name(place: Place, box: Namespaces) -> None:
@@ -647,6 +672,16 @@ def cutters(monkeypatch: pytest.MonkeyPatch) -> list[Cutter]:
     return told
 
 
+def what_packets_meet(table: Table | None) -> tuple[list[bytes], list[Set]]:
+    """The rules of the one chain with a hook and the sets they use, by whichever names."""
+    assert table is not None
+    (chain,) = (each for each in table.chains if each.is_base)
+    rules = [each for each in chain.rules if isinstance(each, Rule)]
+    names = {name: name.removesuffix(".next") for name in sorted(referenced_sets(rules))}
+    sets = [evolve(each, name=names[each.name]) for each in table.sets if each.name in names]
+    return [renamed(each.body, names) for each in rules], sets
+
+
 async def test_a_pass_that_is_cancelled_at_any_await_leaves_the_old_or_the_new(
     place: Place, cutters: list[Cutter]
 ) -> None:
@@ -656,6 +691,7 @@ async def test_a_pass_that_is_cancelled_at_any_await_leaves_the_old_or_the_new(
             "drop", *reversed(FOUR), "meta mark @s counter", before=numbers("2-3", INTERVAL)
         ),
     )
+    ways = [what_packets_meet(each) for each in tables]
     async with place.entered() as ours:
         await ours.converges(tables[0])
         found: list[int] = []
@@ -667,9 +703,10 @@ async def test_a_pass_that_is_cancelled_at_any_await_leaves_the_old_or_the_new(
             late = cutters[-1].steps < at
             cutters.clear()
             there = await place.pulled(wanted)
-            assert there in tables
+            met = what_packets_meet(there)
+            assert met in ways
             assert wanted.key in ours.ledger.ownership
-            found.append(tables.index(there))
+            found.append(ways.index(met))
             await ours.converges(wanted)
             if late:
                 break

@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import anyio
@@ -12,6 +12,7 @@ import pytest
 
 from linx_async._core.errors import OpError, SourceError
 from linx_async._kernel.netlink import attribute_map, attributes
+from linx_async._kernel.scratch import Scratch
 from linx_async.netfilter.text import compiler
 from linx_async.netfilter.text.cache import Cache
 from linx_async.netfilter.text.compiler import compile_now, compiled
@@ -72,6 +73,69 @@ async def test_a_table_is_compiled_to_what_the_kernel_dumps() -> None:
     assert anonymous.name == "__set0"
     assert b"\0\x16" in b"".join(anonymous.elements)
     assert (table.objects, table.flowtables) == ((), ())
+
+
+@needs_nft
+async def test_rules_can_be_had_in_nfts_own_words_as_well() -> None:
+    text = (
+        "define open = { 22,\\\n 80 }\n"
+        "table inet a {\n set s { type ipv4_addr; elements = { 10.0.0.1 }; }\n chain c {\n"
+        "  type filter hook input priority 0; policy drop;\n"
+        "  tcp dport \\\n $open counter accept; ip saddr @s drop\n"
+        "  jump { tcp dport 5 accept; counter; }\n }\n}\n"
+        'table ip b {\n chain c {\n iif eth7 log prefix "\a" comment "x # handle 3"\n }\n}\n'
+    )
+    first, second = await compiled(text, links={"eth7": 7}, listed=True)
+    assert list(first.texts.values()) == [
+        "tcp dport { 22, 80 } counter accept",
+        "ip saddr @s drop",
+        "jump { tcp dport 5 accept; counter; }",
+    ]
+    assert list(second.texts.values()) == [
+        'iif "eth7" log prefix "\\x07" comment "x # handle 3"',
+    ]
+
+
+@needs_nft
+async def test_very_many_rules_are_not_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiler, "_MOST_LISTED", 1)
+    (table,) = await compiled(SMALL, listed=True)
+    assert (len(table.rules), table.texts) == (2, {})
+
+
+@needs_nft
+async def test_an_nft_that_lists_nothing_compiles_all_the_same(tmp_path: Path) -> None:
+    program = script(tmp_path / "nft", 'case "$*" in *list*) exit 1;; esac', f'exec {NFT} "$@"')
+    (table,) = await compiled(SMALL, program=program, listed=True)
+    assert (len(table.rules), table.texts) == (2, {})
+
+
+@needs_nft
+@pytest.mark.parametrize("error", [TimeoutError(), SourceError("cannot start nft: EAGAIN")])
+async def test_rules_that_are_not_listed_in_time_are_compiled_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def output_of(place: Scratch, argv: Sequence[str]) -> str | None:
+        raise error
+
+    monkeypatch.setattr(Scratch, "output_of", output_of)
+    (table,) = await compiled(SMALL, listed=True)
+    assert (len(table.rules), table.texts) == (2, {})
+
+
+@needs_nft
+async def test_who_gives_up_while_rules_are_listed_leaves_no_nft_behind(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    os.mkfifo(started)
+    hanging = f"echo $$ > {started}; exec sleep 600"
+    program = script(tmp_path / "nft", f'case "$*" in *list*) {hanging};; esac', f'exec {NFT} "$@"')
+    pids: list[int] = []
+    async with anyio.create_task_group() as group:
+        group.start_soon(lambda: compiled(SMALL, program=program, listed=True))
+        pids.append(int(await anyio.to_thread.run_sync(started.read_text)))
+        group.cancel_scope.cancel()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pids[0], 0)
 
 
 @needs_nft

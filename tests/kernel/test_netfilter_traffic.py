@@ -62,6 +62,11 @@ def table(
     )
 
 
+def renamed(table: Table, chain: str) -> Table:
+    """The same with another name of its one chain."""
+    return evolve(table, chains=[evolve(table.chains[0], name=chain)])
+
+
 DROPS = f"udp dport {SHUT} drop"
 ACCEPTS = f"udp dport {OPEN} accept"
 MANY = "\n".join(f"udp dport {port} counter" for port in range(1000, 1100))
@@ -132,6 +137,60 @@ PAIRS: Final[dict[str, Callable[[], tuple[Table, Table]]]] = {
             map ways {{ type inet_service : verdict; elements = {{ {SHUT} : jump away }}; }}
             """,
         ),
+    ),
+    "a verdict map comes to name a new chain": lambda: (
+        table(
+            f"udp dport vmap @ways\n{ACCEPTS}",
+            policy="drop",
+            more=f"map ways {{ type inet_service : verdict; elements = {{ {SHUT} : drop }}; }}",
+        ),
+        table(
+            f"udp dport vmap @ways\n{ACCEPTS}",
+            more=f"""
+            chain away {{
+                {MANY}
+                drop
+            }}
+            map ways {{ type inet_service : verdict; elements = {{ {SHUT} : goto away }}; }}
+            """,
+        ),
+    ),
+    "a new set has its own ranges": lambda: (
+        table("udp dport { 5-9, 20 } drop"),
+        table(
+            "udp dport @shut drop",
+            more="set shut { type inet_service; flags interval; elements = { 5-9, 20-30 }; }",
+        ),
+    ),
+    "a set with ranges is made anew": lambda: (
+        table(
+            "udp dport @shut drop",
+            more="set shut { type inet_service; flags interval; elements = { 5-9, 20 }; }",
+        ),
+        table(
+            "udp dport @shut drop",
+            more="set shut { type inet_service; flags interval, timeout; elements = { 8-9 }; }",
+        ),
+    ),
+    "a rule with ranges comes before one that accepts": lambda: (
+        table(f"{DROPS}\n{ACCEPTS}", policy="drop"),
+        table("udp dport { 5-9, 20 } drop\nudp dport 1-20 accept", policy="drop"),
+    ),
+    "a chain whose rules have ranges has another priority": lambda: (
+        table(f"udp dport {{ 5-9, 20 }} drop\n{MANY}"),
+        table(f"udp dport {{ 5-9, 20 }} drop\n{MANY}", priority=-10),
+    ),
+    "a chain whose rules have ranges has another name": lambda: (
+        table(f"udp dport {{ 5-9, 20 }} drop\n{MANY}"),
+        renamed(table(f"udp dport {{ 5-9, 20 }} drop\n{MANY}"), "other"),
+    ),
+    "a table with ranges has another comment": lambda: (
+        evolve(table("udp dport { 5-9, 20 } drop"), comment="one"),
+        evolve(table("udp dport { 5-9, 20 } drop"), comment="other"),
+    ),
+    "a table with ranges has another name": lambda: (
+        table("udp dport { 5-9, 20 } drop"),
+        evolve(table("udp dport { 5-9, 20 } drop"), name="others"),
     ),
     "the policy is another": lambda: (
         table(f"{ACCEPTS}\n{DROPS}"),

@@ -21,7 +21,8 @@ from linx_async.netfilter.codec.sets import SetHead
 from linx_async.netfilter.desired.elements import END, NOTHING, PLAIN, Rest
 from linx_async.netfilter.desired.sets import with_elements
 from tests.kernel.nft_families import needs_inet
-from tests.kernel.nft_place import Entered, Place, handles, needs_nft, place
+from tests.kernel.nft_place import Entered, Place, needs_nft, place
+from tests.kernel.nft_tables import handles
 
 __all__ = ["place"]
 

@@ -8,25 +8,25 @@ import re
 import signal
 import struct
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
 from linx_async import DumpInterrupted, Loop, netfilter
 from linx_async._core.errors import StalePlan
-from linx_async._kernel.nfnetlink import Commit, NfnetlinkSocket
 from linx_async.netfilter import Source, Table
 from tests.kernel import nft_writer
+from tests.kernel.nft_between import BeforeCommits, before_commits
 from tests.kernel.nft_families import needs_inet
-from tests.kernel.nft_place import Entered, Place, differences, handles, place, said
+from tests.kernel.nft_place import Entered, Place, place, said
+from tests.kernel.nft_tables import differences, handles
 from tests.kernel.sysctls import running
 
-__all__ = ["place"]
+__all__ = ["before_commits", "place"]
 
 pytestmark = [pytest.mark.anyio, needs_inet]
 
@@ -60,34 +60,11 @@ def versions() -> list[Table]:
     return [version(number) for number in range(1, 9)]
 
 
-Write = Callable[[], None]
-
-
-@pytest.fixture
-def before_commits(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[Write]], list[Write]]:
-    """Has somebody write something right before each of our transactions, one after the other."""
-    original = NfnetlinkSocket.commit
-    left: list[Write] = []
-
-    async def commit(*arguments: Any, **options: Any) -> Commit:
-        if left:
-            await anyio.to_thread.run_sync(left.pop(0))
-        return await original(*arguments, **options)
-
-    monkeypatch.setattr(NfnetlinkSocket, "commit", commit)
-
-    def begin(writes: Sequence[Write]) -> list[Write]:
-        left.extend(writes)
-        return left
-
-    return begin
-
-
 @pytest.mark.parametrize("count", [1, MOST_TRIES - 1])
 async def test_who_writes_between_our_look_and_our_transaction_is_seen_first(
     place: Place,
     versions: list[Table],
-    before_commits: Callable[[Sequence[Write]], list[Write]],
+    before_commits: BeforeCommits,
     count: int,
 ) -> None:
     await place.load(THEIRS)
@@ -109,7 +86,7 @@ async def test_who_writes_between_our_look_and_our_transaction_is_seen_first(
 
 
 async def test_where_that_never_ends_it_is_told_and_nothing_is_done(
-    place: Place, versions: list[Table], before_commits: Callable[[Sequence[Write]], list[Write]]
+    place: Place, versions: list[Table], before_commits: BeforeCommits
 ) -> None:
     async with place.entered() as ours:
         await ours.converges(versions[0])

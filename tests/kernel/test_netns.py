@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import socket
 import subprocess
 import threading
 from collections import Counter
@@ -16,7 +17,8 @@ import pytest
 
 from linx_async import DesiredStateError, ScopeGone, SourceError
 from linx_async._kernel import netns
-from linx_async._kernel.netns import NetworkNamespace, Target, namespace_of
+from linx_async._kernel.netns import NetworkNamespace, Target
+from linx_async._kernel.scopes import namespace_of
 from linx_async.testing.namespaces import Namespaces
 from tests.kernel.sysctls import named_namespace
 from tests.leftovers import open_descriptors
@@ -56,7 +58,7 @@ pytestmark = pytest.mark.usefixtures("no_descriptor_left")
         ("blue", "name", "netns blue"),
         ("/proc/self/ns/net", "path", "/proc/self/ns/net"),
         (Path("/proc/self/ns/net"), "path", "/proc/self/ns/net"),
-        (os.getpid(), "pid", f"pid {os.getpid()}"),
+        pytest.param(os.getpid(), "pid", f"pid {os.getpid()}", id="pid"),
     ],
 )
 def test_a_scope_has_a_short_form(scope: str | int | None, kind: str, name: str) -> None:
@@ -96,6 +98,11 @@ def test_out_of_descriptors_the_process_is_not_called_gone(
     with pytest.raises(SourceError, match="Too many open files") as refused:
         NetworkNamespace.of_pid(1)
     assert not isinstance(refused.value, ScopeGone)
+
+
+def opened_identity(namespace: NetworkNamespace) -> str:
+    with opened(namespace) as target:
+        return target.identity
 
 
 def test_a_call_happens_in_the_namespaces_of_a_process(box: Namespaces) -> None:
@@ -167,6 +174,45 @@ def test_a_namespace_may_be_had_by_name(box: Namespaces) -> None:
         opened(NetworkNamespace.named("blue")) as target,
     ):
         assert target.call(namespace_here) == os.readlink(box.path("net"))
+
+
+def test_an_open_socket_stands_for_the_namespace_it_was_opened_in(box: Namespaces) -> None:
+    with opened(NetworkNamespace.at_path(box.path("net"))) as inside:
+        sock = inside.call(socket.socket)
+    with sock:
+        namespace = namespace_of(sock)
+    theirs = os.readlink(box.path("net"))
+    assert str(namespace) == f"socket in {theirs}"
+    box.kill()  # the socket is closed too: the namespace is pinned
+    with opened(namespace) as target:
+        assert target.foreign == {"net"}
+        assert target.call(namespace_here) == theirs
+        target.check()
+
+
+def test_a_socket_of_ours_stands_for_here() -> None:
+    with socket.socket() as sock, opened(NetworkNamespace.of_socket(sock)) as target:
+        assert not target.foreign
+        assert target.identity == opened_identity(NetworkNamespace.here())
+
+
+def test_what_is_no_open_socket_is_refused() -> None:
+    closed = socket.socket()
+    closed.close()
+    for value in (closed, 3, None):
+        with pytest.raises(DesiredStateError, match="socket: expected an open one, got"):
+            NetworkNamespace.of_socket(value)  # type: ignore[arg-type]
+
+
+def test_a_socket_whose_namespace_we_may_not_have_says_what_it_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_sock: socket.socket) -> int:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(netns, "descriptor_of_socket", refuse)
+    with socket.socket() as sock, pytest.raises(SourceError, match="CAP_NET_ADMIN"):
+        NetworkNamespace.of_socket(sock)
 
 
 def test_a_name_that_is_not_there_is_gone() -> None:
@@ -288,9 +334,13 @@ def test_a_namespace_we_may_not_enter_says_what_it_takes(
 
 
 def test_no_descriptor_outlives_exec(box: Namespaces) -> None:
-    before = set(open_descriptors())
-    namespace = NetworkNamespace.of_pid(box.pid)
-    with opened(namespace):
+    with opened(NetworkNamespace.at_path(box.path("net"))) as inside:
+        sock = inside.call(socket.socket)
+    with sock:
+        before = set(open_descriptors())
+        namespace, of_socket = NetworkNamespace.of_pid(box.pid), NetworkNamespace.of_socket(sock)
+    with opened(namespace), opened(of_socket):
         held = [number for number, _ in set(open_descriptors()) - before]
-        assert len(held) == 3  # the process, its network and its UTS namespace
+        # The process, its network and its UTS namespace; the socket's, twice.
+        assert len(held) == 5
         assert not any(map(os.get_inheritable, held))

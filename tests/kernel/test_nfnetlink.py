@@ -28,7 +28,6 @@ from linx_async._kernel.nfnetlink import (
 )
 from linx_async._kernel.nfnetlink_batch import pack_batch
 from linx_async._kernel.socket import NetlinkSocket
-from linx_async.testing.namespaces import Namespaces
 from tests.kernel.nft_messages import (
     DELRULE,
     DELSETELEM,
@@ -43,6 +42,7 @@ from tests.kernel.nft_messages import (
     Ruleset,
     a_set,
     chain,
+    done,
     elements,
     find_table,
     in_set,
@@ -50,10 +50,13 @@ from tests.kernel.nft_messages import (
     of_table,
     rule,
     rules,
-    ruleset_in,
+    ruleset,
+    sock,
     table,
     values_of,
 )
+
+__all__ = ["ruleset", "sock"]
 
 pytestmark = pytest.mark.anyio
 
@@ -66,28 +69,9 @@ SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
 
 
 @pytest.fixture
-async def ruleset(box: Namespaces) -> AsyncIterator[Ruleset]:
-    async with ruleset_in(box) as ruleset:
-        yield ruleset
-
-
-@pytest.fixture
-async def sock(ruleset: Ruleset) -> AsyncIterator[NfnetlinkSocket]:
-    async with await ruleset.open() as sock:
-        yield sock
-
-
-@pytest.fixture
 async def firewall(sock: NfnetlinkSocket) -> None:
     """A table with one chain, which is empty."""
     await done(sock, *FIREWALL)
-
-
-async def done(sock: NfnetlinkSocket, *changes: Change) -> Commit:
-    commit = await sock.commit(changes, generation=None)
-    assert not commit.refused, commit
-    assert not commit.untold
-    return commit
 
 
 async def generation(sock: NfnetlinkSocket) -> int:

@@ -234,7 +234,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Callable[[Step], None]:
 
         monkeypatch.setattr(NetlinkSocket, name, call)
 
-    for name in ("dump", "change", "change_alike"):
+    for name in ("dump", "change", "change_packed"):
         around(name)
 
     def tell(step: Step) -> None:

@@ -362,6 +362,23 @@ async def test_a_veth_has_its_other_end_in_another_namespace(net: Net, other: Ne
     assert not await other.has("link show v1")
 
 
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [
+        ("/proc/self/ns/uts", "/proc/self/ns/uts is not a network namespace"),
+        ("/run/netns/no-such", "/run/netns/no-such is not there"),
+    ],
+)
+async def test_a_namespace_that_an_end_cannot_be_made_in_says_why(
+    net: Net, place: str, why: str
+) -> None:
+    report = await net.reconcile({"links": [Link("v0", "veth", peer="v1", peer_netns=place)]})
+    (failure,) = report.failed
+    assert why in str(failure)
+    assert not report.last_applied
+    assert not await net.has("link show v0")
+
+
 async def test_each_end_is_looked_after_where_it_is(net: Net, other: Net) -> None:
     here = {
         "links": [Link("v0", "veth", peer="v1", peer_netns=other.path, up=True)],
@@ -523,7 +540,7 @@ async def test_a_link_for_a_namespace_that_is_not_there_is_not_converged_and_sta
     assert not report.converged
     assert report.applied == ()
     (failure,) = report.failed
-    assert "the network namespace netns nowhere is not there" in str(failure)
+    assert "netns nowhere: /run/netns/nowhere is not there" in str(failure)
     assert await net.has("link show one")
 
 
@@ -665,8 +682,10 @@ async def test_an_index_that_is_taken_meanwhile_is_another_one_with_the_next_pas
     class Overtaken(rtnl.Source):
         """Somebody else takes the index that it was about to take."""
 
-        async def observe(self, desired: rtnl.DesiredLike, owned: Ownership, /) -> rtnl.Observed:
-            found = await super().observe(desired, owned)
+        async def observe_to_apply(
+            self, desired: rtnl.DesiredLike, owned: Ownership, /
+        ) -> rtnl.Observed:
+            found = await super().observe_to_apply(desired, owned)
             await net.ip(f"link add index {found.first_index} name br1 type bridge")
             return found
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import pytest
 from attrs import frozen
 
@@ -346,6 +348,10 @@ async def test_a_route_waits_while_its_interface_is_down(net: Net) -> None:
 
 async def test_a_route_waits_for_a_source_that_is_tentative(net: Net) -> None:
     await net.ip("link set two down")
+    # The kernel takes its time to notice; with a carrier, duplicate detection is soon over.
+    with anyio.fail_after(60):
+        while "NO-CARRIER" not in (await net.shown("link show one"))[0]["flags"]:
+            await anyio.lowlevel.checkpoint()
     for key in ("conf.one.router_solicitation_delay", "neigh.one.retrans_time_ms"):
         await net.write(f"net.ipv6.{key}", "1" if "neigh" in key else "0")
     desired = {

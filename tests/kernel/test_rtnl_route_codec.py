@@ -19,6 +19,7 @@ from linx_async.rtnl.codec import route as codec
 from linx_async.rtnl.codec.wire import Type
 from linx_async.rtnl.desired import Forwarding, Route
 from linx_async.testing.namespaces import Namespaces, can_make_links
+from tests.pyroute2_version import needs_newer_pyroute2
 from tests.routes import by_pyroute2, in_words
 
 pytestmark = [
@@ -241,6 +242,7 @@ async def tables(box: Namespaces) -> AsyncIterator[Tables]:
         target.close()
 
 
+@needs_newer_pyroute2
 async def test_what_is_shown_is_what_pyroute2_reads(tables: Tables) -> None:
     for line in FROM_IP.strip().splitlines():
         await tables.ip(line)

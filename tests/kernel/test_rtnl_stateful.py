@@ -427,5 +427,5 @@ def another(one: Thing, other: Route) -> Thing:
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_whatever_others_do_a_pass_makes_what_is_desired_or_says_why_not(backend: str) -> None:
-    few = settings(max_examples=max(10, settings().max_examples // 3), stateful_step_count=20)
+    few = settings(max_examples=max(10, settings().max_examples // 5), stateful_step_count=20)
     run_state_machine_as_test(type("Story", (Story,), {"backend": backend}), settings=few)

@@ -147,6 +147,41 @@ def test_what_the_kernel_refuses_of_a_link_is_told(undo: ExitStack) -> None:
     assert caught.value.errno == errno.ENODEV
 
 
+def test_another_program_can_say_what_it_sees_there_afterwards(undo: ExitStack) -> None:
+    place = shell(undo, "echo this is not looked at; readlink /proc/self/ns/net >&2")
+    ended = place.run()
+    assert place.output_of([SH, "-c", "readlink /proc/self/ns/net"]) == ended.told
+
+
+def test_another_program_that_fails_says_nothing(undo: ExitStack) -> None:
+    place = shell(undo, ":")
+    place.run()
+    assert place.output_of([SH, "-c", "echo half of it; exit 1"]) is None
+    with pytest.raises(SourceError, match="cannot start /nonexistent/nft: ENOENT"):
+        place.output_of(["/nonexistent/nft"])
+
+
+def test_output_without_end_is_not_looked_at(
+    undo: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scratch_module, "_MOST_OUTPUT", 10)
+    place = shell(undo, ":")
+    place.run()
+    assert place.output_of([SH, "-c", "echo more than that"]) is None
+
+
+def test_a_program_goes_when_the_child_is_killed_that_runs_it(
+    undo: ExitStack, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "started")
+    # It holds the other end open for as long as it is there.
+    place = shell(undo, f"exec sleep 600 > {tmp_path}/started")
+    place._channel.send(b"given")
+    with open(tmp_path / "started", "rb") as started:
+        place._child.kill()
+        assert started.read() == b""
+
+
 def test_the_signal_that_ends_a_program_has_a_name(undo: ExitStack) -> None:
     assert shell(undo, "kill -ABRT $$").run().signal == "SIGABRT"
     assert Ended(-63, "").signal == "signal 63"

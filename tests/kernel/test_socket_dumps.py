@@ -19,7 +19,7 @@ from linx_async._core.errors import OpError, SourceError
 from linx_async._kernel.exchange import RawDump, Refusal
 from linx_async._kernel.netlink import MESSAGE, Control, Flag, pack_message, split
 from linx_async._kernel.netlink_open import open_socket
-from linx_async._kernel.socket import NetlinkSocket
+from linx_async._kernel.socket import NetlinkSocket, packed_change
 from linx_async.rtnl.codec.route_encode import dump_request, template
 from linx_async.rtnl.codec.wire import Type
 from linx_async.rtnl.desired import Route
@@ -129,7 +129,7 @@ def table() -> Iterator[None]:
 
 
 async def add(sock: NetlinkSocket, these: Sequence[bytes]) -> list[Refusal | None]:
-    return await sock.change_alike(Type.NEWROUTE, CREATE, these)
+    return await sock.change_packed([packed_change(Type.NEWROUTE, CREATE, each) for each in these])
 
 
 async def dumped(sock: NetlinkSocket) -> list[int]:
@@ -207,7 +207,7 @@ async def test_changes_of_several_types_are_answered_each_by_itself(sock: Netlin
 
 async def test_no_changes_are_no_answer(sock: NetlinkSocket) -> None:
     assert await sock.change([]) == []
-    assert await sock.change_alike(Type.NEWROUTE, CREATE, []) == []
+    assert await sock.change_packed([]) == []
 
 
 async def test_a_change_that_the_kernel_cannot_read_does_not_stop_those_after_it(

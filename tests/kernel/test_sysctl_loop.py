@@ -13,9 +13,9 @@ import anyio
 import pytest
 
 from linx_async import FileStore, Loop, Ownership, Report, sysctl
-from linx_async._flat.diff import FlatOp
 from linx_async.sysctl import Observed, RevertSysctl, SetSysctl
 from linx_async.sysctl.desired import DesiredLike
+from linx_async.sysctl.ops import SysctlOp
 from linx_async.testing.links import add_veth, delete_link, links, rename_link, set_mtu
 from linx_async.testing.namespaces import Namespaces
 from tests.kernel.sysctls import (
@@ -52,7 +52,7 @@ def nothing_stays() -> Iterator[None]:
 
 def eager(
     desired: Mapping[str, int], *, revert: bool = False, store: FileStore | None = None
-) -> Loop[DesiredLike, Observed, FlatOp]:
+) -> Loop[DesiredLike, Observed, SysctlOp]:
     """A loop that relies on hints alone, and does not gather them."""
     source = sysctl.Source(revert_on_release=revert)
     return Loop(source, desired, interval=math.inf, debounce=0, store=store)
@@ -215,7 +215,7 @@ async def test_interfaces_that_come_and_go_leave_nothing_behind() -> None:
         assert counts[1:] == counts[:-1]
 
 
-def originals(report: Report[FlatOp]) -> dict[str, str | None]:
+def originals(report: Report[SysctlOp]) -> dict[str, str | None]:
     return {key: claim.original for key, claim in report.last_applied.items() if claim.settled}
 
 

@@ -22,11 +22,11 @@ from linx_async import (
     ScopeGone,
     sysctl,
 )
-from linx_async._flat.diff import FlatOp
 from linx_async._kernel import netns
 from linx_async._kernel.nsfs import enter
 from linx_async.sysctl import Desired, Observed, SetSysctl
 from linx_async.sysctl.desired import DesiredLike
+from linx_async.sysctl.ops import SysctlOp
 from linx_async.sysctl.source import Scope
 from linx_async.testing.namespaces import Namespaces
 from tests.kernel.sysctls import (
@@ -248,7 +248,7 @@ async def test_the_identity_is_the_namespaces_and_not_the_names(box: Namespaces)
     assert identities[0] == identities[2]
 
 
-def busy_loop(pid: int) -> Loop[DesiredLike, Observed, FlatOp]:
+def busy_loop(pid: int) -> Loop[DesiredLike, Observed, SysctlOp]:
     desired = Desired({LO: 1, "kernel.hostname": "a", "net.ipv4.conf.lo.rp_filter": 2})
     return Loop(sysctl.Source(pid), desired, interval=0.01)
 

@@ -12,11 +12,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from linx_async import Claim, DesiredStateError, MemoryStore, Ownership, Report, sysctl
 from linx_async._core.reconcile import Ledger, run_pass
-from linx_async._flat.diff import FlatOp
 from linx_async.sysctl import Desired, SetSysctl
 from linx_async.sysctl.codec import same
 from linx_async.sysctl.keys import interface_of, normalized
 from linx_async.sysctl.knobs import effects, same_knob
+from linx_async.sysctl.ops import SysctlOp
 from linx_async.testing.links import add_veth, delete_link, links, rename_link
 from tests.kernel.sysctls import CONF, changes, has_key, kept, listing, put, value
 
@@ -125,11 +125,11 @@ class Story(RuleBasedStateMachine):
         assert everything() == before
         assert second.converged == (not second.waiting)
 
-    def one_pass(self) -> Report[FlatOp]:
+    def one_pass(self) -> Report[SysctlOp]:
         return self.portal.call(run_pass, self.source, self.desired, self.ledger)
 
     def only_ours_was_written(
-        self, owned: Ownership, report: Report[FlatOp], changed: Mapping[str, str]
+        self, owned: Ownership, report: Report[SysctlOp], changed: Mapping[str, str]
     ) -> None:
         foreseen: set[str] = set()
         for op in report.applied:
@@ -138,7 +138,7 @@ class Story(RuleBasedStateMachine):
             foreseen |= {op.key, *effects(op.key, text or "", everything())}
         assert set(changed) <= foreseen
 
-    def all_is_as_desired(self, report: Report[FlatOp]) -> None:
+    def all_is_as_desired(self, report: Report[SysctlOp]) -> None:
         waiting = {each.key for each in report.waiting}
         for key, text in self.desired.settings.items():
             assert has_key(key) == (key not in waiting)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from linx_async import Loop, Supervisor
 from linx_async._core.groups import ungrouped
-from tests.fakes import FakeSource, Shelf
+from linx_async.testing import Change, FakeKernel, FakeSource
+from linx_async.testing.changes import Objects
 
 HOUR = 3600.0
 """Seconds, of virtual time."""
+
+
+def endless(source: FakeSource, desired: Objects, **options: Any) -> Loop[Objects, Any, Change]:
+    """A loop that relies on hints alone."""
+    return Loop(source, desired, interval=math.inf, **options)
 
 
 @asynccontextmanager
@@ -30,17 +38,36 @@ async def running(*loops: Loop[Any, Any, Any] | Supervisor) -> AsyncIterator[Non
                     each.stop()
 
 
-async def oppose(shelf: Shelf, key: str, value: str, *, after: float = 0.0) -> None:
+async def oppose(kernel: FakeKernel, key: str, value: str, *, after: float = 0.0) -> None:
     """Another writer, who puts its own value there whenever it sees another one."""
-    with shelf.watch() as hints:
+    with kernel.watch() as hints:
         async for _ in hints:
-            if shelf.objects.get(key) not in {value, None}:
+            if kernel.objects.get(key) not in {value, None}:
                 await anyio.sleep(after)
-                shelf.drift(key, value)
+                kernel.drift(key, value)
 
 
-async def crash(loop: Loop[Any, Any, Any], source: FakeSource, error: Exception) -> None:
-    """Run a loop until its source raises something that no source should."""
+async def crash(loop: Loop[Any, Any, Any], kernel: FakeKernel, error: Exception) -> None:
+    """Run a loop until its kernel raises something that no kernel should."""
     async with running(loop):
-        source.broken = error
+        kernel.fail(error)
         await anyio.sleep(HOUR)
+
+
+class Gate:
+    """Holds a source at one of its awaits until it is opened."""
+
+    def __init__(self, source: FakeSource, where: str) -> None:
+        self.reached = anyio.Event()
+        self._opened = anyio.Event()
+        self._where = where
+        source.step = self._step
+
+    async def _step(self, where: str) -> None:
+        await checkpoint()
+        if where == self._where:
+            self.reached.set()
+            await self._opened.wait()
+
+    def open(self) -> None:
+        self._opened.set()

@@ -2,78 +2,52 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import suppress
-from typing import Any
 
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
 from linx_async import DesiredStateError, Loop, LoopStopped, Report, SourceError, Trigger
-from tests.fakes import Change, FakeSource, Objects, Shelf
-from tests.loop.running import HOUR, crash, running
+from linx_async.testing import Change, FakeKernel, FakeSource
+from tests.loop.running import HOUR, Gate, crash, endless, running
 
 pytestmark = pytest.mark.anyio
 
 Told = Report[Change] | SourceError
 
 
-def endless(source: FakeSource, desired: Objects, **options: Any) -> Loop[Objects, Any, Change]:
-    """A loop that relies on hints alone."""
-    return Loop(source, desired, interval=math.inf, **options)
-
-
-class Gate:
-    """Holds a source at one of its awaits until it is opened."""
-
-    def __init__(self, source: FakeSource, where: str) -> None:
-        self.reached = anyio.Event()
-        self._opened = anyio.Event()
-        self._where = where
-        source.step = self._step
-
-    async def _step(self, where: str) -> None:
-        await checkpoint()
-        if where == self._where:
-            self.reached.set()
-            await self._opened.wait()
-
-    def open(self) -> None:
-        self._opened.set()
-
-
 # A forced pass
 
 
 async def test_reconcile_forces_a_pass_and_gives_its_report() -> None:
-    shelf = Shelf()
-    loop = endless(FakeSource(shelf), {"a": "1"}, monitor=False)
+    kernel = FakeKernel()
+    loop = endless(FakeSource(kernel), {"a": "1"}, monitor=False)
     async with running(loop):
-        shelf.drift("a", "2")
+        kernel.drift("a", "2")
         report = await loop.reconcile()
         assert report.trigger is Trigger.FORCED
         assert report is loop.last_report
-        assert shelf.objects == {"a": "1"}
+        assert kernel.objects == {"a": "1"}
 
 
 async def test_reconcile_in_the_middle_of_a_pass_gets_one_that_begins_after_the_call() -> None:
-    shelf = Shelf()
-    source = FakeSource(shelf)
+    kernel = FakeKernel()
+    source = FakeSource(kernel)
     loop = endless(source, {"a": "1"}, monitor=False)
     async with running(loop), anyio.create_task_group() as tg:
         gate = Gate(source, "observed")
         tg.start_soon(loop.reconcile)
         await gate.reached.wait()
-        shelf.drift("a", "2")  # the pass under way has read the kernel before this
+        kernel.drift("a", "2")  # the pass under way has read the kernel before this
         gate.open()
         report = await loop.reconcile()
         assert [str(op) for op in report.applied] == ["put a = 1"]
-        assert shelf.objects == {"a": "1"}
+        assert kernel.objects == {"a": "1"}
 
 
 async def test_callers_of_reconcile_that_come_together_share_one_pass() -> None:
-    source = FakeSource(Shelf())
+    source = FakeSource(FakeKernel())
     loop = endless(source, {"a": "1"}, monitor=False)
     reports: list[Report[Change]] = []
 
@@ -90,8 +64,8 @@ async def test_callers_of_reconcile_that_come_together_share_one_pass() -> None:
 
 
 async def test_callers_that_come_at_any_moment_each_get_a_pass_begun_after_their_call() -> None:
-    shelf = Shelf()
-    source = FakeSource(shelf)
+    kernel = FakeKernel()
+    source = FakeSource(kernel)
     loop = endless(source, {"a": "0"}, monitor=False)
     served = 0
 
@@ -111,28 +85,26 @@ async def test_callers_that_come_at_any_moment_each_get_a_pass_begun_after_their
 
 
 async def test_reconcile_of_a_pass_that_cannot_run_raises_and_the_loop_goes_on() -> None:
-    source = FakeSource(Shelf())
-    loop = endless(source, {"a": "1"})
+    kernel = FakeKernel()
+    loop = endless(FakeSource(kernel), {"a": "1"})
     async with running(loop):
-        source.broken = SourceError("not now")
-        with pytest.raises(SourceError, match="not now"):
+        with kernel.fail(SourceError("not now")), pytest.raises(SourceError, match="not now"):
             await loop.reconcile()
-        source.broken = None
         assert (await loop.reconcile()).converged
 
 
 async def test_reconcile_does_not_wait_for_a_retry_or_for_a_fight_to_calm_down() -> None:
-    source = FakeSource(Shelf())
-    source.refused = {"a": 1}
-    loop = endless(source, {"a": "1"})
+    kernel = FakeKernel()
+    refusal = kernel.refuse("a")
+    loop = endless(FakeSource(kernel), {"a": "1"})
     async with running(loop):
         await anyio.sleep(HOUR)
-        source.refused = {}
+        refusal.lift()
         assert (await loop.reconcile()).converged
 
 
 async def test_reconcile_of_a_loop_that_does_not_run_says_so() -> None:
-    loop = endless(FakeSource(Shelf()), {})
+    loop = endless(FakeSource(FakeKernel()), {})
     with pytest.raises(LoopStopped, match=r"'fake' is not running: start loop\.run\(\) first"):
         await loop.reconcile()
     async with running(loop):
@@ -143,7 +115,8 @@ async def test_reconcile_of_a_loop_that_does_not_run_says_so() -> None:
 
 @pytest.mark.parametrize("how", ["stop", "crash", "cancel"])
 async def test_reconcile_ends_with_the_loop(how: str) -> None:
-    source = FakeSource(Shelf())
+    kernel = FakeKernel()
+    source = FakeSource(kernel)
     loop = endless(source, {"a": "1"})
     gate = Gate(source, "observe")
 
@@ -164,14 +137,14 @@ async def test_reconcile_ends_with_the_loop(how: str) -> None:
         if how == "stop":
             loop.stop()
         elif how == "crash":
-            source.broken = ZeroDivisionError()
+            kernel.fail(ZeroDivisionError())
         else:
             scope.cancel()
         gate.open()
 
 
 async def test_a_pass_that_a_loop_did_not_come_to_is_not_made_by_its_next_run() -> None:
-    source = FakeSource(Shelf())
+    source = FakeSource(FakeKernel())
     loop = endless(source, {"a": "1"})
     async with running(loop):
         with anyio.CancelScope() as scope:
@@ -186,7 +159,7 @@ async def test_a_pass_that_a_loop_did_not_come_to_is_not_made_by_its_next_run() 
 
 
 async def test_a_caller_of_reconcile_may_be_cancelled() -> None:
-    source = FakeSource(Shelf())
+    source = FakeSource(FakeKernel())
     loop = endless(source, {"a": "1"})
     async with running(loop):
         gate = Gate(source, "observe")
@@ -200,20 +173,20 @@ async def test_a_caller_of_reconcile_may_be_cancelled() -> None:
 
 
 async def test_put_desired_leads_to_a_pass_that_converges_on_it() -> None:
-    shelf = Shelf()
-    loop = endless(FakeSource(shelf), {"a": "1"}, monitor=False)
+    kernel = FakeKernel()
+    loop = endless(FakeSource(kernel), {"a": "1"}, monitor=False)
     async with running(loop):
         revision = loop.put_desired({"b": "2"})
         report = await loop.wait_converged(revision)
         assert report.trigger is Trigger.DESIRED
         assert report.revision == revision == loop.revision == 1
-        assert shelf.objects == {"b": "2"}
+        assert kernel.objects == {"b": "2"}
         assert loop.desired == {"b": "2"}
 
 
 async def test_many_new_desired_states_in_a_row_are_one_pass_on_the_last() -> None:
-    shelf = Shelf()
-    source = FakeSource(shelf)
+    kernel = FakeKernel()
+    source = FakeSource(kernel)
     loop = endless(source, {"a": "0"}, monitor=False)
     async with running(loop):
         before = source.passes
@@ -222,12 +195,12 @@ async def test_many_new_desired_states_in_a_row_are_one_pass_on_the_last() -> No
             await anyio.sleep(0.01)
         await loop.wait_converged()
         assert source.passes == before + 1
-        assert shelf.objects == {"a": "20"}
+        assert kernel.objects == {"a": "20"}
 
 
 async def test_a_wrong_desired_state_is_refused_and_the_loop_goes_on_with_the_old_one() -> None:
-    shelf = Shelf()
-    loop = endless(FakeSource(shelf), {"a": "1"})
+    kernel = FakeKernel()
+    loop = endless(FakeSource(kernel), {"a": "1"})
     async with running(loop):
         with pytest.raises(DesiredStateError, match="a: expected text, got 1"):
             loop.put_desired({"a": 1})  # type: ignore[dict-item]
@@ -237,8 +210,8 @@ async def test_a_wrong_desired_state_is_refused_and_the_loop_goes_on_with_the_ol
 
 
 async def test_a_desired_state_that_is_put_during_a_pass_is_for_the_next() -> None:
-    shelf = Shelf()
-    source = FakeSource(shelf)
+    kernel = FakeKernel()
+    source = FakeSource(kernel)
     loop = endless(source, {"a": "1"}, monitor=False)
     async with running(loop), anyio.create_task_group() as tg:
         gate = Gate(source, "observed")
@@ -247,38 +220,38 @@ async def test_a_desired_state_that_is_put_during_a_pass_is_for_the_next() -> No
         revision = loop.put_desired({"a": "2"})
         gate.open()
         assert (await loop.wait_converged(revision)).revision == revision
-        assert shelf.objects == {"a": "2"}
+        assert kernel.objects == {"a": "2"}
 
 
 async def test_a_desired_state_that_is_put_before_the_loop_runs_is_its_first() -> None:
-    shelf = Shelf()
-    loop = endless(FakeSource(shelf), {"a": "1"})
+    kernel = FakeKernel()
+    loop = endless(FakeSource(kernel), {"a": "1"})
     revision = loop.put_desired({"a": "2"})
     async with running(loop):
         assert (await loop.wait_converged(revision)).trigger is Trigger.START
-        assert shelf.changes == 1
+        assert kernel.changes == 1
 
 
 async def test_wait_converged_returns_at_once_when_it_is_so() -> None:
-    loop = endless(FakeSource(Shelf()), {"a": "1"})
+    loop = endless(FakeSource(FakeKernel()), {"a": "1"})
     async with running(loop):
         with anyio.fail_after(0.01):
             assert await loop.wait_converged() is loop.last_report
 
 
 async def test_wait_converged_waits_for_what_waits() -> None:
-    shelf = Shelf()
-    loop = endless(FakeSource(shelf), {"late?": "1"})
+    kernel = FakeKernel()
+    loop = endless(FakeSource(kernel), {"late?": "1"})
     async with running(loop):
         with anyio.move_on_after(HOUR) as scope:
             await loop.wait_converged()
         assert scope.cancelled_caught
-        shelf.drift("late", "here")
+        kernel.drift("late", "here")
         await loop.wait_converged()
 
 
 async def test_a_later_revision_will_do() -> None:
-    loop = endless(FakeSource(Shelf()), {"a": "1"})
+    loop = endless(FakeSource(FakeKernel()), {"a": "1"})
     async with running(loop):
         first = loop.put_desired({"a": "2"})
         loop.put_desired({"a": "3"})
@@ -286,7 +259,7 @@ async def test_a_later_revision_will_do() -> None:
 
 
 async def test_waiting_may_begin_before_the_loop_does() -> None:
-    loop = endless(FakeSource(Shelf()), {"a": "1"})
+    loop = endless(FakeSource(FakeKernel()), {"a": "1"})
     reports = []
 
     async def wait() -> None:
@@ -302,8 +275,8 @@ async def test_waiting_may_begin_before_the_loop_does() -> None:
 
 @pytest.mark.parametrize("how", ["stop", "crash"])
 async def test_wait_converged_ends_with_the_loop(how: str) -> None:
-    source = FakeSource(Shelf())
-    loop = Loop(source, {"never?": "1"})
+    kernel = FakeKernel()
+    loop = Loop(FakeSource(kernel), {"never?": "1"})
 
     async def wait() -> None:
         with pytest.raises(LoopStopped, match="'fake' ended before it reached revision=0"):
@@ -317,15 +290,15 @@ async def test_wait_converged_ends_with_the_loop(how: str) -> None:
                 await anyio.sleep(1)
         else:
             with pytest.raises(ZeroDivisionError):
-                await crash(loop, source, ZeroDivisionError())
+                await crash(loop, kernel, ZeroDivisionError())
 
 
 # Reports
 
 
 async def test_reports_is_a_stream_of_reports_and_errors_and_ends_with_the_loop() -> None:
-    source = FakeSource(Shelf())
-    loop = endless(source, {"a": "1"}, monitor=False)
+    kernel, error = FakeKernel(), SourceError("not now")
+    loop = endless(FakeSource(kernel), {"a": "1"}, monitor=False)
     seen: list[Told] = []
     first: Report[Change] | None = None
 
@@ -338,15 +311,14 @@ async def test_reports_is_a_stream_of_reports_and_errors_and_ends_with_the_loop(
         await tg.start(watch)
         async with running(loop):
             first = loop.last_report
-            source.broken = SourceError("not now")
-            with pytest.raises(SourceError):
+            with kernel.fail(error), pytest.raises(SourceError):
                 await loop.reconcile()
-    assert seen == [first, source.broken]
+    assert seen == [first, error]
     assert loop.last_report is first
 
 
 async def test_a_slow_watcher_of_reports_loses_the_oldest_and_slows_nobody() -> None:
-    loop = endless(FakeSource(Shelf()), {"a": "1"}, monitor=False)
+    loop = endless(FakeSource(FakeKernel()), {"a": "1"}, monitor=False)
     async with running(loop), loop.reports() as reports:
         made = [await loop.reconcile() for _ in range(100)]
         loop.stop()
@@ -354,7 +326,7 @@ async def test_a_slow_watcher_of_reports_loses_the_oldest_and_slows_nobody() -> 
 
 
 async def test_reports_of_a_loop_that_has_ended_end_at_once() -> None:
-    loop = endless(FakeSource(Shelf()), {"a": "1"})
+    loop = endless(FakeSource(FakeKernel()), {"a": "1"})
     async with running(loop):
         pass
     async with loop.reports() as reports:
@@ -362,7 +334,7 @@ async def test_reports_of_a_loop_that_has_ended_end_at_once() -> None:
 
 
 async def test_reports_go_on_when_the_loop_runs_again() -> None:
-    loop = endless(FakeSource(Shelf()), {"a": "1"})
+    loop = endless(FakeSource(FakeKernel()), {"a": "1"})
     for _ in range(2):
         async with running(loop), loop.reports() as reports:
             report = await loop.reconcile()
@@ -370,8 +342,8 @@ async def test_reports_go_on_when_the_loop_runs_again() -> None:
 
 
 async def test_a_report_that_came_later_does_not_change_an_earlier_one() -> None:
-    shelf = Shelf()
-    loop = endless(FakeSource(shelf), {"a": "1"}, monitor=False)
+    kernel = FakeKernel()
+    loop = endless(FakeSource(kernel), {"a": "1"}, monitor=False)
     async with running(loop):
         first = loop.last_report
         assert first is not None
@@ -385,48 +357,48 @@ async def test_a_report_that_came_later_does_not_change_an_earlier_one() -> None
 
 
 async def test_a_paused_loop_makes_no_passes_until_it_is_resumed() -> None:
-    shelf = Shelf()
-    source = FakeSource(shelf)
+    kernel = FakeKernel()
+    source = FakeSource(kernel)
     loop = Loop(source, {"a": "1"}, interval=5.0)
     async with running(loop):
         loop.pause()
         before = source.passes
-        shelf.drift("a", "2")
+        kernel.drift("a", "2")
         loop.put_desired({"a": "3"})
         await anyio.sleep(HOUR)
         assert source.passes == before
-        assert shelf.objects == {"a": "2"}
+        assert kernel.objects == {"a": "2"}
         loop.resume()
         await loop.wait_converged()
         assert not loop.paused
-        assert shelf.objects == {"a": "3"}
+        assert kernel.objects == {"a": "3"}
 
 
 async def test_to_resume_is_to_look_even_where_nothing_was_hinted_at() -> None:
-    shelf = Shelf()
-    loop = endless(FakeSource(shelf), {"a": "1"}, monitor=False)
+    kernel = FakeKernel()
+    loop = endless(FakeSource(kernel), {"a": "1"}, monitor=False)
     async with running(loop):
         loop.pause()
-        shelf.drift("a", "2")
+        kernel.drift("a", "2")
         await anyio.sleep(60)
         loop.resume()
         await anyio.sleep(1)
-        assert shelf.objects == {"a": "1"}
+        assert kernel.objects == {"a": "1"}
 
 
 async def test_a_paused_loop_still_does_what_it_is_forced_to() -> None:
-    shelf = Shelf()
-    loop = endless(FakeSource(shelf), {"a": "1"})
+    kernel = FakeKernel()
+    loop = endless(FakeSource(kernel), {"a": "1"})
     async with running(loop):
         loop.pause()
-        shelf.drift("a", "2")
+        kernel.drift("a", "2")
         assert (await loop.reconcile()).converged
-        assert shelf.objects == {"a": "1"}
+        assert kernel.objects == {"a": "1"}
         assert loop.paused
 
 
 async def test_a_loop_that_is_paused_before_it_runs_starts_without_a_pass() -> None:
-    source = FakeSource(Shelf())
+    source = FakeSource(FakeKernel())
     loop = Loop(source, {"a": "1"})
     loop.pause()
     async with running(loop):
@@ -437,7 +409,7 @@ async def test_a_loop_that_is_paused_before_it_runs_starts_without_a_pass() -> N
 
 
 async def test_pausing_and_resuming_twice_is_fine() -> None:
-    loop = endless(FakeSource(Shelf()), {"a": "1"})
+    loop = endless(FakeSource(FakeKernel()), {"a": "1"})
     loop.resume()
     async with running(loop):
         loop.pause()
@@ -451,19 +423,19 @@ async def test_pausing_and_resuming_twice_is_fine() -> None:
 
 
 async def test_a_stopped_loop_returns_and_leaves_its_source() -> None:
-    shelf = Shelf()
-    source = FakeSource(shelf)
+    kernel = FakeKernel()
+    source = FakeSource(kernel)
     loop = endless(source, {"a": "1"})
     async with running(loop):
         loop.stop()
     assert source.calls[-1] == "leave"
-    assert shelf.watched == 0
-    assert shelf.objects == {"a": "1"}
+    assert kernel.watched == 0
+    assert kernel.objects == {"a": "1"}
 
 
 async def test_stop_lets_the_pass_under_way_come_to_its_end() -> None:
-    shelf = Shelf()
-    source = FakeSource(shelf, batch=1)
+    kernel = FakeKernel()
+    source = FakeSource(kernel, batch=1)
     loop = endless(source, {"a": "1", "b": "1", "c": "1"})
     gate = Gate(source, "before put a = 1")
     async with anyio.create_task_group() as tg:
@@ -471,20 +443,20 @@ async def test_stop_lets_the_pass_under_way_come_to_its_end() -> None:
         await gate.reached.wait()
         loop.stop()
         gate.open()
-    assert shelf.objects == {"a": "1", "b": "1", "c": "1"}
+    assert kernel.objects == {"a": "1", "b": "1", "c": "1"}
     assert loop.last_report is not None
     assert loop.last_report.converged
 
 
 async def test_a_paused_loop_can_be_stopped() -> None:
-    loop = endless(FakeSource(Shelf()), {"a": "1"})
+    loop = endless(FakeSource(FakeKernel()), {"a": "1"})
     async with running(loop):
         loop.pause()
         await anyio.sleep(1)
 
 
 async def test_a_loop_that_is_stopped_before_it_runs_ends_without_a_pass() -> None:
-    source = FakeSource(Shelf())
+    source = FakeSource(FakeKernel())
     loop = endless(source, {"a": "1"})
     loop.stop()
     async with anyio.create_task_group() as tg:
@@ -493,21 +465,21 @@ async def test_a_loop_that_is_stopped_before_it_runs_ends_without_a_pass() -> No
 
 
 async def test_a_stopped_loop_can_run_again() -> None:
-    shelf = Shelf()
-    loop = endless(FakeSource(shelf), {"a": "1"})
+    kernel = FakeKernel()
+    loop = endless(FakeSource(kernel), {"a": "1"})
     for _ in range(3):
         async with running(loop):
-            assert shelf.objects == {"a": "1"}
-            shelf.drift("a", "2")
+            assert kernel.objects == {"a": "1"}
+            kernel.drift("a", "2")
 
 
 async def test_a_loop_cannot_run_twice_at_once_and_the_first_does_not_notice() -> None:
-    shelf = Shelf()
-    loop = endless(FakeSource(shelf), {"a": "1"})
+    kernel = FakeKernel()
+    loop = endless(FakeSource(kernel), {"a": "1"})
     async with running(loop), loop.reports() as reports:
         with pytest.raises(LoopStopped, match="loop 'fake' is running already"):
             await loop.run()
-        shelf.drift("a", "2")
+        kernel.drift("a", "2")
         report = await anext(reports)
         assert isinstance(report, Report)
         await loop.wait_converged()

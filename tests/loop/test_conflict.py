@@ -9,7 +9,8 @@ import anyio
 import pytest
 
 from linx_async import Loop, Outcome, Ownership, Trigger
-from tests.fakes import Change, FakeSource, Objects, Shelf
+from linx_async.testing import Change, FakeKernel, FakeSource
+from linx_async.testing.changes import Objects
 from tests.loop.running import HOUR, running
 
 pytestmark = pytest.mark.anyio
@@ -32,8 +33,8 @@ class Shortsighted(FakeSource):
 
 
 async def test_a_conflict_is_told_and_does_not_make_the_loop_spin() -> None:
-    shelf = Shelf({"a": "another's"})
-    source = Shortsighted(shelf, batch=1)
+    kernel = FakeKernel({"a": "another's"})
+    source = Shortsighted(kernel, batch=1)
     loop = Loop(source, {"a": "1", "b": "1", "c<a": "1"}, interval=math.inf)
     async with running(loop):
         await anyio.sleep(HOUR)
@@ -43,24 +44,24 @@ async def test_a_conflict_is_told_and_does_not_make_the_loop_spin() -> None:
         assert not report.converged
         assert [conflict.key for conflict in report.conflicts] == ["a"]
         assert [op.key for op in report.pending] == ["c<a"]
-        assert shelf.objects == {"a": "another's", "b": "1"}
+        assert kernel.objects == {"a": "another's", "b": "1"}
         assert set(report.last_applied) == {"b"}
 
 
 async def test_once_the_other_has_gone_a_hint_makes_it_ours() -> None:
-    shelf = Shelf({"a": "another's"})
-    loop = Loop(Shortsighted(shelf, batch=1), {"a": "1", "c<a": "1"}, interval=math.inf)
+    kernel = FakeKernel({"a": "another's"})
+    loop = Loop(Shortsighted(kernel, batch=1), {"a": "1", "c<a": "1"}, interval=math.inf)
     async with running(loop):
         await anyio.sleep(HOUR)
-        shelf.drift("a", None)
+        kernel.drift("a", None)
         report = await loop.wait_converged()
         assert report.trigger is Trigger.HINT
-        assert shelf.objects == {"a": "1", "c<a": "1"}
+        assert kernel.objects == {"a": "1", "c<a": "1"}
         assert set(report.last_applied) == {"a", "c<a"}
 
 
 async def test_a_conflict_is_looked_at_again_with_every_resync() -> None:
-    source = Shortsighted(Shelf({"a": "another's"}))
+    source = Shortsighted(FakeKernel({"a": "another's"}))
     loop = Loop(source, {"a": "1"}, interval=60, monitor=False)
     async with running(loop):
         await anyio.sleep(HOUR)

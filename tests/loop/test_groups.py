@@ -14,7 +14,7 @@ from anyio.lowlevel import checkpoint
 
 from linx_async import Loop, MemoryStore, Restart, Supervisor
 from linx_async._core.groups import uninterrupted
-from tests.fakes import Change, FakeSource, Shelf
+from linx_async.testing import Change, FakeKernel, FakeSource
 from tests.loop.running import HOUR, running
 
 pytestmark = pytest.mark.anyio
@@ -23,95 +23,95 @@ on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True
 on_trio = pytest.mark.parametrize("anyio_backend", ["trio"], indirect=True)
 
 
-def several(shelf: Shelf, count: int = 5) -> list[Loop[Any, Any, Change]]:
+def several(kernel: FakeKernel, count: int = 5) -> list[Loop[Any, Any, Change]]:
     return [
-        Loop(FakeSource(shelf, name=f"loop-{n}"), {f"key-{n}": "1"}, interval=math.inf)
+        Loop(FakeSource(kernel, name=f"loop-{n}"), {f"key-{n}": "1"}, interval=math.inf)
         for n in range(count)
     ]
 
 
-async def drift_is_healed(shelf: Shelf) -> None:
-    for key in list(shelf.objects):
-        shelf.drift(key, "changed by hand")
+async def drift_is_healed(kernel: FakeKernel) -> None:
+    for key in list(kernel.objects):
+        kernel.drift(key, "changed by hand")
     await anyio.sleep(1)
-    assert set(shelf.objects.values()) == {"1"}
+    assert set(kernel.objects.values()) == {"1"}
 
 
 async def test_several_loops_in_an_anyio_task_group() -> None:
-    shelf = Shelf()
-    loops = several(shelf)
+    kernel = FakeKernel()
+    loops = several(kernel)
     async with anyio.create_task_group() as tg:
         for loop in loops:
             await tg.start(loop.run)
-        assert len(shelf.objects) == 5
-        await drift_is_healed(shelf)
+        assert len(kernel.objects) == 5
+        await drift_is_healed(kernel)
         tg.cancel_scope.cancel()
-    assert shelf.watched == 0
+    assert kernel.watched == 0
 
 
 @on_asyncio
 async def test_several_loops_in_an_asyncio_task_group(anyio_backend: object) -> None:
-    shelf = Shelf()
-    loops = several(shelf)
+    kernel = FakeKernel()
+    loops = several(kernel)
     async with asyncio.TaskGroup() as tg:
         for loop in loops:
             tg.create_task(loop.run())
         for loop in loops:
             await loop.wait_converged()
-        await drift_is_healed(shelf)
+        await drift_is_healed(kernel)
         for loop in loops:
             loop.stop()
-    assert shelf.watched == 0
+    assert kernel.watched == 0
 
 
 @on_trio
 async def test_several_loops_in_a_trio_nursery(anyio_backend: object) -> None:
-    shelf = Shelf()
-    loops = several(shelf)
+    kernel = FakeKernel()
+    loops = several(kernel)
     async with trio.open_nursery() as nursery:
         for loop in loops[:3]:
             await nursery.start(loop.run)
         for loop in loops[3:]:
             nursery.start_soon(loop.run)
             await loop.wait_converged()
-        await drift_is_healed(shelf)
+        await drift_is_healed(kernel)
         nursery.cancel_scope.cancel()
-    assert shelf.watched == 0
+    assert kernel.watched == 0
 
 
 @on_asyncio
 async def test_a_task_of_asyncio_that_is_cancelled_leaves_all_in_order(
     anyio_backend: object,
 ) -> None:
-    shelf, store = Shelf(), MemoryStore()
-    source = FakeSource(shelf)
+    kernel, store = FakeKernel(), MemoryStore()
+    source = FakeSource(kernel)
     task = asyncio.create_task(Loop(source, {"a": "1"}, store=store).run())
     await asyncio.sleep(1)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert source.calls[-1] == "leave"
-    assert shelf.watched == 0
-    async with running(Loop(FakeSource(shelf), {}, store=store)):
-        assert shelf.objects == {}
+    assert kernel.watched == 0
+    async with running(Loop(FakeSource(kernel), {}, store=store)):
+        assert kernel.objects == {}
 
 
 @on_asyncio
 async def test_a_time_limit_of_asyncio_leaves_all_in_order(anyio_backend: object) -> None:
-    shelf = Shelf()
-    source = FakeSource(shelf)
+    kernel = FakeKernel()
+    source = FakeSource(kernel)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(60):
             await Loop(source, {"a": "1"}).run()
     assert source.calls[-1] == "leave"
-    assert shelf.watched == 0
+    assert kernel.watched == 0
 
 
 @on_asyncio
 async def test_a_sibling_that_crashes_in_an_asyncio_task_group_cuts_no_batch(
     anyio_backend: object,
 ) -> None:
-    shelf, store = Shelf(), MemoryStore()
+    kernel, store = FakeKernel(), MemoryStore()
     at_work = asyncio.Event()
 
     async def step(where: str) -> None:
@@ -122,12 +122,12 @@ async def test_a_sibling_that_crashes_in_an_asyncio_task_group_cuts_no_batch(
         await at_work.wait()
         raise ZeroDivisionError
 
-    source = FakeSource(shelf, batch=3, step=step)
+    source = FakeSource(kernel, batch=3, step=step)
     loop = Loop(source, dict.fromkeys("abcdef", "1"), store=store)
     with pytest.raises(ExceptionGroup) as caught:
         await crash_beside(loop.run, crash)
     assert caught.group_contains(ZeroDivisionError)
-    assert set(shelf.objects) == {"a", "b", "c"}
+    assert set(kernel.objects) == {"a", "b", "c"}
     async with store.open("fake", "fake") as record:
         assert set(await record.load()) == {"a", "b", "c"}
 
@@ -142,13 +142,13 @@ async def crash_beside(*functions: Callable[[], Awaitable[None]]) -> None:
 
 
 async def test_a_loop_that_crashes_takes_its_group_along_as_any_task_does() -> None:
-    shelf = Shelf()
-    source = FakeSource(shelf, name="bad")
-    source.broken = ZeroDivisionError()
+    kernel = FakeKernel()
+    bad = FakeKernel()
+    bad.fail(ZeroDivisionError())
     with pytest.raises(ExceptionGroup) as caught:
-        await run_all(*several(shelf), Loop(source, {"bad": "1"}))
+        await run_all(*several(kernel), Loop(FakeSource(bad, name="bad"), {"bad": "1"}))
     assert [type(error) for error in caught.value.exceptions] == [ZeroDivisionError]
-    assert shelf.watched == 0
+    assert kernel.watched == bad.watched == 0
 
 
 async def run_all(*loops: Loop[Any, Any, Change]) -> None:
@@ -158,28 +158,29 @@ async def run_all(*loops: Loop[Any, Any, Change]) -> None:
 
 
 async def test_under_a_supervisor_one_that_crashes_hurts_no_other_in_the_group() -> None:
-    shelf = Shelf()
-    loops = several(shelf)
-    source = FakeSource(shelf, name="bad")
+    kernel = FakeKernel()
+    loops = several(kernel)
+    bad = FakeKernel()
+    source = FakeSource(bad, name="bad")
     supervisor = Supervisor(Loop(source, {"bad": "1"}, interval=5.0), restart=Restart(burst=100))
     async with running(*loops, supervisor):
         for _ in range(5):
-            source.broken = ZeroDivisionError()
-            shelf.lose_hints()
-            await anyio.sleep(10)
-            source.broken = None
+            with bad.fail(ZeroDivisionError()):
+                bad.lose_hints()
+                kernel.lose_hints()
+                await anyio.sleep(10)
             await anyio.sleep(60)
-            await drift_is_healed(shelf)
+            await drift_is_healed(kernel)
         assert supervisor.restarts >= 5
 
 
 def test_a_loop_may_be_made_outside_of_any_event_loop_and_run_in_several() -> None:
-    shelf = Shelf()
-    loop = Loop(FakeSource(shelf), {"a": "1"})
+    kernel = FakeKernel()
+    loop = Loop(FakeSource(kernel), {"a": "1"})
 
     async def use() -> None:
         async with running(loop), loop.reports() as reports:
-            shelf.drift("a", "2")
+            kernel.drift("a", "2")
             report = await loop.reconcile()
             assert await anext(reports) is report
             await loop.wait_converged()
@@ -219,7 +220,7 @@ async def test_work_that_nothing_interrupts_ends_before_the_cancellation_goes_on
 
 
 async def test_a_loop_on_a_quiet_kernel_costs_one_pass_an_interval() -> None:
-    source = FakeSource(Shelf())
+    source = FakeSource(FakeKernel())
     async with running(Loop(source, {"a": "1"}, interval=60.0)):
         await anyio.sleep(HOUR)
         assert 55 <= source.passes <= 70

@@ -24,7 +24,8 @@ from linx_async import (
     StoreError,
     Trigger,
 )
-from tests.fakes import Change, FakeSource, Objects, Shelf
+from linx_async.testing import Change, FakeKernel, FakeSource
+from linx_async.testing.changes import Objects
 from tests.loop.running import HOUR, crash, oppose, running
 
 pytestmark = pytest.mark.anyio
@@ -32,30 +33,30 @@ pytestmark = pytest.mark.anyio
 Told = Report[Change] | SourceError
 
 
-def endless(shelf: Shelf, desired: Objects, **options: Any) -> Loop[Objects, Any, Change]:
+def endless(kernel: FakeKernel, desired: Objects, **options: Any) -> Loop[Objects, Any, Change]:
     """A loop that relies on hints alone."""
     options.setdefault("interval", math.inf)
-    return Loop(FakeSource(shelf), desired, **options)
+    return Loop(FakeSource(kernel), desired, **options)
 
 
 # What it is for
 
 
 async def test_a_loop_makes_the_kernel_as_desired_and_keeps_it_so() -> None:
-    shelf = Shelf()
-    loop = endless(shelf, {"a": "1", "b": "2"})
+    kernel = FakeKernel()
+    loop = endless(kernel, {"a": "1", "b": "2"})
     async with running(loop):
-        assert shelf.objects == {"a": "1", "b": "2"}
-        shelf.drift("a", "changed by hand")
-        shelf.drift("b", None)
+        assert kernel.objects == {"a": "1", "b": "2"}
+        kernel.drift("a", "changed by hand")
+        kernel.drift("b", None)
         await anyio.sleep(1)
-        assert shelf.objects == {"a": "1", "b": "2"}
+        assert kernel.objects == {"a": "1", "b": "2"}
         assert loop.last_report is not None
         assert loop.last_report.converged
 
 
 async def test_it_makes_one_quiet_pass_after_its_own_writes_and_then_rests() -> None:
-    source = FakeSource(Shelf())
+    source = FakeSource(FakeKernel())
     async with running(Loop(source, {"a": "1"}, interval=math.inf)):
         await anyio.sleep(HOUR)
         assert source.calls.count("observe") == 2
@@ -63,22 +64,22 @@ async def test_it_makes_one_quiet_pass_after_its_own_writes_and_then_rests() -> 
 
 
 async def test_a_late_object_is_waited_for_and_then_it_converges() -> None:
-    shelf = Shelf()
-    loop = endless(shelf, {"late?": "1"})
+    kernel = FakeKernel()
+    loop = endless(kernel, {"late?": "1"})
     async with running(loop):
         assert loop.last_report is not None
         assert [waiting.key for waiting in loop.last_report.waiting] == ["late?"]
-        shelf.drift("late", "here")
+        kernel.drift("late", "here")
         assert (await loop.wait_converged()).trigger is Trigger.HINT
-        assert shelf.objects["late?"] == "1"
+        assert kernel.objects["late?"] == "1"
 
 
 async def test_foreign_objects_are_never_touched() -> None:
-    shelf = Shelf({"foreign": "1", "other": "2"})
-    async with running(endless(shelf, {"a": "1", "other": "0"})) as _:
-        shelf.drift("foreign", "3")
+    kernel = FakeKernel({"foreign": "1", "other": "2"})
+    async with running(endless(kernel, {"a": "1", "other": "0"})) as _:
+        kernel.drift("foreign", "3")
         await anyio.sleep(10)
-    assert shelf.objects == {"foreign": "3", "other": "2", "a": "1"}
+    assert kernel.objects == {"foreign": "3", "other": "2", "a": "1"}
 
 
 # The options
@@ -86,9 +87,9 @@ async def test_foreign_objects_are_never_touched() -> None:
 
 async def test_desired_is_checked_and_copied_when_the_loop_is_made() -> None:
     with pytest.raises(DesiredStateError, match="'NO' is no key"):
-        Loop(FakeSource(Shelf()), {"NO": "1"})
+        Loop(FakeSource(FakeKernel()), {"NO": "1"})
     mine = {"a": "1"}
-    loop = endless(Shelf(), mine)
+    loop = endless(FakeKernel(), mine)
     mine["a"] = "2"
     assert loop.desired == {"a": "1"}
 
@@ -96,7 +97,7 @@ async def test_desired_is_checked_and_copied_when_the_loop_is_made() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"interval": 0}, "interval: expected more, got 0"),
+        ({"interval": 0}, "interval: expected more than zero, got 0"),
         ({"interval": "5"}, "interval: expected seconds, got '5'"),
         ({"interval": math.nan}, "interval: .*nan"),
         ({"debounce": -0.1}, "debounce: expected zero or more, got -0.1"),
@@ -111,68 +112,68 @@ async def test_desired_is_checked_and_copied_when_the_loop_is_made() -> None:
 )
 async def test_a_wrong_option_is_refused_by_name(options: dict[str, Any], message: str) -> None:
     with pytest.raises(DesiredStateError, match=message):
-        Loop(FakeSource(Shelf()), {}, **options)
+        Loop(FakeSource(FakeKernel()), {}, **options)
 
 
 async def test_the_defaults_are_those_of_the_table() -> None:
-    loop = Loop(FakeSource(Shelf(), name="fake@blue"), {"a": "1"})
+    loop = Loop(FakeSource(FakeKernel(), name="fake@blue"), {"a": "1"})
     assert (loop.interval, loop.debounce, loop.name) == (5.0, 0.1, "fake@blue")
     assert loop.last_report is None
     assert loop.revision == 0
 
 
 async def test_last_applied_is_what_it_owns_to_begin_with() -> None:
-    shelf = Shelf({"mine": "1", "foreign": "1"})
+    kernel = FakeKernel({"mine": "1", "foreign": "1"})
     owned = Ownership().with_claims([Claim("mine", "1")])
-    async with running(endless(shelf, {}, last_applied=owned)):
-        assert shelf.objects == {"foreign": "1"}
+    async with running(endless(kernel, {}, last_applied=owned)):
+        assert kernel.objects == {"foreign": "1"}
 
 
 async def test_ownership_is_kept_when_the_loop_runs_again() -> None:
-    shelf = Shelf()
-    loop = endless(shelf, {"a": "1", "b": "1"})
+    kernel = FakeKernel()
+    loop = endless(kernel, {"a": "1", "b": "1"})
     async with running(loop):
         pass
     loop.put_desired({"a": "1"})
     async with running(loop):
-        assert shelf.objects == {"a": "1"}
+        assert kernel.objects == {"a": "1"}
 
 
 async def test_ownership_that_was_given_once_is_not_given_again_at_the_next_run() -> None:
-    shelf = Shelf({"a": "1"})
-    loop = endless(shelf, {}, last_applied=Ownership().with_claims([Claim("a", "1")]))
+    kernel = FakeKernel({"a": "1"})
+    loop = endless(kernel, {}, last_applied=Ownership().with_claims([Claim("a", "1")]))
     async with running(loop):
-        assert shelf.objects == {}
-    shelf.drift("a", "1")
+        assert kernel.objects == {}
+    kernel.drift("a", "1")
     async with running(loop):
-        assert shelf.objects == {"a": "1"}
+        assert kernel.objects == {"a": "1"}
 
 
 async def test_a_store_keeps_ownership_for_the_next_loop_of_that_name() -> None:
-    shelf, store = Shelf(), MemoryStore()
-    async with running(endless(shelf, {"a": "1", "b": "1"}, store=store, name="blue")):
+    kernel, store = FakeKernel(), MemoryStore()
+    async with running(endless(kernel, {"a": "1", "b": "1"}, store=store, name="blue")):
         pass
-    async with running(endless(shelf, {}, store=store, name="green")):
-        assert shelf.objects == {"a": "1", "b": "1"}
-    async with running(endless(shelf, {"a": "1"}, store=store, name="blue")):
-        assert shelf.objects == {"a": "1"}
+    async with running(endless(kernel, {}, store=store, name="green")):
+        assert kernel.objects == {"a": "1", "b": "1"}
+    async with running(endless(kernel, {"a": "1"}, store=store, name="blue")):
+        assert kernel.objects == {"a": "1"}
 
 
 async def test_two_loops_of_one_name_cannot_share_a_store() -> None:
-    shelf, store = Shelf(), MemoryStore()
-    async with running(endless(shelf, {"a": "1"}, store=store)):
+    kernel, store = FakeKernel(), MemoryStore()
+    async with running(endless(kernel, {"a": "1"}, store=store)):
         with pytest.raises(StoreError, match="another loop named 'fake' holds this record"):
-            await endless(shelf, {"a": "2"}, store=store).run()
-    async with running(endless(shelf, {"a": "2"}, store=store)):
-        assert shelf.objects == {"a": "2"}
+            await endless(kernel, {"a": "2"}, store=store).run()
+    async with running(endless(kernel, {"a": "2"}, store=store)):
+        assert kernel.objects == {"a": "2"}
 
 
 async def test_a_damaged_record_ends_the_loop_before_anything_is_done(tmp_path: Any) -> None:
-    shelf, store = Shelf(), FileStore(tmp_path)
+    kernel, store = FakeKernel(), FileStore(tmp_path)
     async with store.open("fake", "fake") as record:
         await record.save(Ownership())
     await anyio.to_thread.run_sync(damage, tmp_path)
-    source = FakeSource(shelf)
+    source = FakeSource(kernel)
     with pytest.raises(StoreError, match=str(tmp_path)):
         await Loop(source, {"a": "1"}, store=store).run()
     assert source.calls == ["enter", "leave"]
@@ -184,89 +185,89 @@ def damage(folder: Any) -> None:
 
 
 async def test_the_interval_is_how_often_a_source_without_hints_is_looked_at() -> None:
-    shelf = Shelf()
-    source = FakeSource(shelf)
+    kernel = FakeKernel()
+    source = FakeSource(kernel)
     source.subscribe = lambda: None  # type: ignore[method-assign]
     async with running(Loop(source, {"a": "1"}, interval=60.0)):
-        shelf.drift("a", "2")
+        kernel.drift("a", "2")
         await anyio.sleep(HOUR + 60 - 1)
-        assert shelf.objects == {"a": "1"}
+        assert kernel.objects == {"a": "1"}
         assert 55 <= source.passes <= 67
         assert "subscribe" not in source.calls
 
 
 async def test_without_a_monitor_there_is_no_subscription_and_the_resync_finds_all() -> None:
-    shelf = Shelf()
-    source = FakeSource(shelf)
+    kernel = FakeKernel()
+    source = FakeSource(kernel)
     async with running(Loop(source, {"a": "1"}, interval=60.0, monitor=False)):
-        assert shelf.watched == 0
-        shelf.drift("a", "2")
+        assert kernel.watched == 0
+        kernel.drift("a", "2")
         await anyio.sleep(30)
-        assert shelf.objects == {"a": "2"}
+        assert kernel.objects == {"a": "2"}
         await anyio.sleep(60)
-        assert shelf.objects == {"a": "1"}
+        assert kernel.objects == {"a": "1"}
         assert "subscribe" not in source.calls
 
 
 async def test_an_infinite_interval_relies_on_hints_alone() -> None:
-    shelf = Shelf()
-    source = FakeSource(shelf)
+    kernel = FakeKernel()
+    source = FakeSource(kernel)
     async with running(Loop(source, {"a": "1"}, interval=math.inf, monitor=False)):
-        shelf.drift("a", "2")
+        kernel.drift("a", "2")
         await anyio.sleep(24 * HOUR)
         assert source.passes == 1
 
 
 async def test_a_missed_change_is_found_by_the_resync() -> None:
-    shelf = Shelf()
-    async with running(Loop(FakeSource(shelf), {"a": "1"}, interval=60.0)):
+    kernel = FakeKernel()
+    async with running(Loop(FakeSource(kernel), {"a": "1"}, interval=60.0)):
         await anyio.sleep(1)
-        shelf.objects["a"] = "changed without a hint"
+        kernel.objects["a"] = "changed without a hint"
         await anyio.sleep(67)
-        assert shelf.objects == {"a": "1"}
+        assert kernel.objects == {"a": "1"}
 
 
 async def test_a_burst_of_hints_is_gathered_into_one_pass() -> None:
-    shelf = Shelf()
-    source = FakeSource(shelf)
+    kernel = FakeKernel()
+    source = FakeSource(kernel)
     async with running(Loop(source, {"a": "1"}, interval=math.inf, debounce=0.5)):
         await anyio.sleep(10)
         before = source.passes
         for number in range(20):
-            shelf.drift("foreign", str(number))
+            kernel.drift("foreign", str(number))
             await anyio.sleep(0.01)
         await anyio.sleep(10)
         assert source.passes == before + 1
 
 
 async def test_a_steady_stream_of_hints_does_not_starve_the_passes() -> None:
-    shelf = Shelf()
-    source = FakeSource(shelf)
+    kernel = FakeKernel()
+    source = FakeSource(kernel)
     async with running(Loop(source, {"a": "1"}, interval=math.inf, debounce=0.1)):
         before = source.passes
         for number in range(1000):
-            shelf.drift("foreign", str(number))
+            kernel.drift("foreign", str(number))
             await anyio.sleep(0.05)
         assert 40 <= source.passes - before <= 60
 
 
 async def test_lost_hints_are_a_reason_for_a_full_pass() -> None:
-    shelf = Shelf()
-    async with running(endless(shelf, {"a": "1"})):
+    kernel = FakeKernel()
+    async with running(endless(kernel, {"a": "1"})):
         await anyio.sleep(1)
-        shelf.objects["a"] = "changed without a hint"
-        shelf.lose_hints()
+        kernel.objects["a"] = "changed without a hint"
+        kernel.lose_hints()
         await anyio.sleep(1)
-        assert shelf.objects == {"a": "1"}
+        assert kernel.objects == {"a": "1"}
 
 
 async def test_on_report_is_called_after_each_pass() -> None:
     told: list[Told] = []
-    shelf = Shelf()
-    loop = endless(shelf, {"a": "1"}, on_report=told.append)
+    kernel = FakeKernel()
+    loop = endless(kernel, {"a": "1"}, on_report=told.append)
     async with running(loop):
         assert told == [loop.last_report]
-        shelf.drift("a", "2")
+        kernel.drift("a", "2")
         await anyio.sleep(1)
     reports = [report for report in told if isinstance(report, Report)]
     assert reports == told
@@ -284,24 +285,24 @@ async def test_on_report_may_be_a_coroutine_function_and_is_waited_for() -> None
         await anyio.sleep(1)
         told.append(report)
 
-    loop = endless(Shelf(), {"a": "1"}, on_report=on_report)
+    loop = endless(FakeKernel(), {"a": "1"}, on_report=on_report)
     async with running(loop):
         assert told == [loop.last_report]
 
 
 async def test_hints_that_come_while_on_report_takes_its_time_are_not_lost() -> None:
-    shelf = Shelf()
+    kernel = FakeKernel()
 
     async def on_report(report: Told) -> None:
-        shelf.objects["a"] = "2"
-        shelf.lose_hints()
+        kernel.objects["a"] = "2"
+        kernel.lose_hints()
         await anyio.sleep(5)
         reports.append(report)
         if len(reports) == 3:
             loop.stop()
 
     reports: list[Told] = []
-    loop = endless(shelf, {"a": "1"}, on_report=on_report)
+    loop = endless(kernel, {"a": "1"}, on_report=on_report)
     with anyio.fail_after(HOUR):
         await loop.run()
     assert len(reports) == 3
@@ -309,10 +310,10 @@ async def test_hints_that_come_while_on_report_takes_its_time_are_not_lost() -> 
 
 async def test_on_report_gets_the_error_of_a_pass_that_could_not_run() -> None:
     told: list[Told] = []
-    source = FakeSource(Shelf())
-    source.broken = SourceError("the scope is gone")
-    async with running(Loop(source, {}, on_report=told.append)):
-        assert told == [source.broken]
+    kernel, error = FakeKernel(), SourceError("the scope is gone")
+    kernel.fail(error)
+    async with running(Loop(FakeSource(kernel), {}, on_report=told.append)):
+        assert told == [error]
 
 
 @pytest.mark.parametrize("is_async", [False, True])
@@ -324,7 +325,7 @@ async def test_what_on_report_raises_crashes_the_loop(is_async: bool) -> None:
         await checkpoint()
         raise ZeroDivisionError
 
-    source = FakeSource(Shelf())
+    source = FakeSource(FakeKernel())
     with pytest.raises(ZeroDivisionError):
         await Loop(source, {}, on_report=on_report_async if is_async else on_report).run()
     assert source.calls[-1] == "leave"
@@ -334,7 +335,7 @@ async def test_what_on_report_raises_crashes_the_loop(is_async: bool) -> None:
 
 
 async def test_it_subscribes_before_it_observes_and_after_it_enters() -> None:
-    source = FakeSource(Shelf())
+    source = FakeSource(FakeKernel())
     async with running(Loop(source, {"a": "1"})):
         pass
     assert source.calls == ["enter", "subscribe", "observe", "apply", "leave"]
@@ -342,22 +343,24 @@ async def test_it_subscribes_before_it_observes_and_after_it_enters() -> None:
 
 @pytest.mark.parametrize("moment", ["subscribe", "observe", "observed", "before put a = 1"])
 async def test_no_change_falls_between_the_subscription_and_the_first_pass(moment: str) -> None:
-    shelf = Shelf()
+    kernel = FakeKernel()
 
     async def step(where: str) -> None:
         await checkpoint()
-        if where == moment and "b" not in shelf.objects:
-            shelf.drift("b", "somebody else was quicker")
+        if where == moment and "b" not in kernel.objects:
+            kernel.drift("b", "somebody else was quicker")
 
-    loop = Loop(FakeSource(shelf, revert=True, step=step), {"a": "1", "b": "1"}, interval=math.inf)
+    loop = Loop(
+        FakeSource(kernel, on_release="revert", step=step), {"a": "1", "b": "1"}, interval=math.inf
+    )
     async with running(loop):
         await anyio.sleep(10)
-        assert shelf.objects == {"a": "1", "b": "1"}
+        assert kernel.objects == {"a": "1", "b": "1"}
 
 
 async def test_a_change_during_any_pass_is_seen_by_the_next() -> None:
-    shelf = Shelf()
-    source = FakeSource(shelf)
+    kernel = FakeKernel()
+    source = FakeSource(kernel)
     async with running(Loop(source, {"a": "1"}, interval=math.inf)):
         await anyio.sleep(1)
         left = 5
@@ -367,17 +370,17 @@ async def test_a_change_during_any_pass_is_seen_by_the_next() -> None:
             await checkpoint()
             if where == "observed" and left:
                 left -= 1
-                shelf.drift("a", "changed behind its back")
+                kernel.drift("a", "changed behind its back")
 
         source.step = step
-        shelf.drift("a", "2")
+        kernel.drift("a", "2")
         await anyio.sleep(60)
         assert left == 0
-        assert shelf.objects == {"a": "1"}
+        assert kernel.objects == {"a": "1"}
 
 
 async def test_it_has_started_when_the_first_pass_is_over() -> None:
-    source = FakeSource(Shelf())
+    source = FakeSource(FakeKernel())
     async with anyio.create_task_group() as tg:
         loop = Loop(source, {"a": "1"})
         await tg.start(loop.run)
@@ -387,12 +390,12 @@ async def test_it_has_started_when_the_first_pass_is_over() -> None:
 
 
 async def test_it_has_started_even_if_the_first_pass_could_not_run() -> None:
-    source = FakeSource(Shelf())
-    source.broken = SourceError("not yet")
-    loop = Loop(source, {"a": "1"})
+    kernel = FakeKernel()
+    failure = kernel.fail(SourceError("not yet"))
+    loop = Loop(FakeSource(kernel), {"a": "1"})
     async with running(loop):
         assert loop.last_report is None
-        source.broken = None
+        failure.lift()
         await loop.wait_converged()
 
 
@@ -405,62 +408,62 @@ async def test_it_has_started_even_if_the_first_pass_could_not_run() -> None:
 async def test_a_pass_that_could_not_run_is_tried_again_and_nothing_is_forgotten(
     error: Exception,
 ) -> None:
-    shelf = Shelf()
-    source = FakeSource(shelf)
+    kernel = FakeKernel()
+    source = FakeSource(kernel)
     loop = Loop(source, {"a": "1", "b": "1"}, interval=math.inf)
     async with running(loop):
         before = loop.last_report
-        source.broken = error
-        revision = loop.put_desired({"a": "1"})
-        await anyio.sleep(600)
-        assert loop.last_report is before
-        source.broken = None
+        with kernel.fail(error):
+            revision = loop.put_desired({"a": "1"})
+            await anyio.sleep(600)
+            assert loop.last_report is before
         report = await loop.wait_converged(revision)
         assert report.trigger is Trigger.RETRY
-        assert shelf.objects == {"a": "1"}
+        assert kernel.objects == {"a": "1"}
 
 
 async def test_a_loop_that_cannot_run_its_passes_tries_ever_more_rarely() -> None:
-    source = FakeSource(Shelf())
-    source.broken = SourceError("not now")
+    kernel = FakeKernel()
+    kernel.fail(SourceError("not now"))
+    source = FakeSource(kernel)
     async with running(Loop(source, {}, interval=60.0)):
         await anyio.sleep(HOUR)
         assert 60 <= source.passes <= 150
 
 
 async def test_a_refused_op_is_tried_again_and_the_others_are_kept() -> None:
-    shelf = Shelf()
-    source = FakeSource(shelf)
-    source.refused = {"a": 1}
+    kernel = FakeKernel()
+    source = FakeSource(kernel)
+    refusal = kernel.refuse("a")
     loop = Loop(source, {"a": "1", "b": "1"}, interval=math.inf)
     async with running(loop):
         assert loop.last_report is not None
         assert [failure.key for failure in loop.last_report.failed] == ["a"]
         await anyio.sleep(60)
-        source.refused = {}
+        refusal.lift()
         await loop.wait_converged()
-        assert shelf.objects == {"a": "1", "b": "1"}
+        assert kernel.objects == {"a": "1", "b": "1"}
 
 
 async def test_a_refused_op_does_not_slow_down_the_healing_of_others() -> None:
-    shelf = Shelf()
-    source = FakeSource(shelf)
-    source.refused = {"a": 1}
+    kernel = FakeKernel()
+    source = FakeSource(kernel)
+    kernel.refuse("a")
     async with running(Loop(source, {"a": "1", "b": "1"}, interval=math.inf)):
         await anyio.sleep(600)
-        shelf.drift("b", "2")
+        kernel.drift("b", "2")
         await anyio.sleep(0.2)
-        assert shelf.objects["b"] == "1"
+        assert kernel.objects["b"] == "1"
 
 
 async def test_an_unexpected_error_crashes_the_loop_and_it_leaves_its_source() -> None:
-    shelf = Shelf()
-    source = FakeSource(shelf)
+    kernel = FakeKernel()
+    source = FakeSource(kernel)
     loop = Loop(source, {"a": "1"})
     with pytest.raises(KeyError, match="a bug"):
-        await crash(loop, source, KeyError("a bug"))
+        await crash(loop, kernel, KeyError("a bug"))
     assert source.calls[-1] == "leave"
-    assert shelf.watched == 0
+    assert kernel.watched == 0
 
 
 @asynccontextmanager
@@ -493,7 +496,7 @@ async def test_hints_that_end_or_crash_are_a_crash_of_the_loop_and_not_silence(
     message: str,
     after: float,
 ) -> None:
-    source = FakeSource(Shelf(), hints=stream(hints(after)))
+    source = FakeSource(FakeKernel(), hints=stream(hints(after)))
     with pytest.raises(error, match=message), anyio.fail_after(HOUR):
         await Loop(source, {"a": "1"}).run()
     assert source.calls[-1] == "leave"
@@ -505,7 +508,7 @@ async def test_a_source_that_cannot_be_entered_ends_the_loop() -> None:
             raise PermissionError(13, "not yours")
 
     with pytest.raises(PermissionError, match="not yours"):
-        await Loop(FakeSource(Shelf(), step=step), {}).run()
+        await Loop(FakeSource(FakeKernel(), step=step), {}).run()
 
 
 async def test_a_subscription_that_cannot_be_had_ends_the_loop_and_the_source_is_left() -> None:
@@ -513,22 +516,22 @@ async def test_a_subscription_that_cannot_be_had_ends_the_loop_and_the_source_is
         if where == "subscribe":
             raise OSError(28, "too many watches")
 
-    source = FakeSource(Shelf(), step=step)
+    source = FakeSource(FakeKernel(), step=step)
     with pytest.raises(OSError, match="too many watches"):
         await Loop(source, {}).run()
     assert source.calls == ["enter", "subscribe", "leave"]
 
 
 async def test_a_cancelled_loop_leaves_its_source_and_its_record() -> None:
-    shelf, store = Shelf(), MemoryStore()
-    source = FakeSource(shelf)
+    kernel, store = FakeKernel(), MemoryStore()
+    source = FakeSource(kernel)
     async with anyio.create_task_group() as tg:
         await tg.start(Loop(source, {"a": "1"}, store=store).run)
         tg.cancel_scope.cancel()
     assert source.calls[-1] == "leave"
-    assert shelf.watched == 0
-    async with running(endless(shelf, {}, store=store)):
-        assert shelf.objects == {}
+    assert kernel.watched == 0
+    async with running(endless(kernel, {}, store=store)):
+        assert kernel.objects == {}
 
 
 # Fights
@@ -536,11 +539,11 @@ async def test_a_cancelled_loop_leaves_its_source_and_its_record() -> None:
 
 @pytest.mark.parametrize("debounce", [0.0, 0.1])
 async def test_two_writers_that_fight_do_not_spin_and_the_key_is_named(debounce: float) -> None:
-    shelf = Shelf()
-    source = FakeSource(shelf)
+    kernel = FakeKernel()
+    source = FakeSource(kernel)
     loop = Loop(source, {"a": "1", "b": "1"}, interval=60.0, debounce=debounce)
     async with anyio.create_task_group() as tg:
-        tg.start_soon(oppose, shelf, "a", "mine")
+        tg.start_soon(oppose, kernel, "a", "mine")
         async with running(loop):
             await anyio.sleep(HOUR)
             assert source.passes < 200
@@ -551,8 +554,8 @@ async def test_two_writers_that_fight_do_not_spin_and_the_key_is_named(debounce:
 
 @pytest.mark.parametrize("debounce", [0.0, 0.01, 0.1, 1.0])
 async def test_two_loops_that_fight_do_not_spin_either(debounce: float) -> None:
-    shelf = Shelf()
-    sources = [FakeSource(shelf, revert=True, name=name) for name in ("one", "two")]
+    kernel = FakeKernel()
+    sources = [FakeSource(kernel, on_release="revert", name=name) for name in ("one", "two")]
     loops = [
         Loop(source, {"a": source.name}, interval=60.0, debounce=debounce) for source in sources
     ]
@@ -565,27 +568,27 @@ async def test_two_loops_that_fight_do_not_spin_either(debounce: float) -> None:
 
 
 async def test_a_fight_over_one_key_does_not_slow_down_the_healing_of_others() -> None:
-    shelf = Shelf()
+    kernel = FakeKernel()
     async with anyio.create_task_group() as tg:
-        tg.start_soon(oppose, shelf, "a", "mine")
-        async with running(Loop(FakeSource(shelf), {"a": "1", "b": "1"}, interval=math.inf)):
+        tg.start_soon(oppose, kernel, "a", "mine")
+        async with running(Loop(FakeSource(kernel), {"a": "1", "b": "1"}, interval=math.inf)):
             await anyio.sleep(600)
-            shelf.drift("b", "2")
+            kernel.drift("b", "2")
             await anyio.sleep(0.2)
-            assert shelf.objects["b"] == "1"
+            assert kernel.objects["b"] == "1"
         tg.cancel_scope.cancel()
 
 
 async def test_when_the_other_writer_gives_up_it_converges_and_nobody_is_named() -> None:
-    shelf = Shelf()
-    loop = Loop(FakeSource(shelf), {"a": "1"}, interval=60.0)
+    kernel = FakeKernel()
+    loop = Loop(FakeSource(kernel), {"a": "1"}, interval=60.0)
     async with running(loop):
         async with anyio.create_task_group() as tg:
-            tg.start_soon(oppose, shelf, "a", "mine")
+            tg.start_soon(oppose, kernel, "a", "mine")
             await anyio.sleep(600)
             tg.cancel_scope.cancel()
         await anyio.sleep(600)
-        assert shelf.objects == {"a": "1"}
+        assert kernel.objects == {"a": "1"}
         assert loop.last_report is not None
         assert loop.last_report.flapping == ()
 
@@ -595,15 +598,15 @@ async def test_when_the_other_writer_gives_up_it_converges_and_nobody_is_named()
 async def test_a_key_that_never_sticks_does_not_spin_and_is_named(
     debounce: float, lose: bool
 ) -> None:
-    shelf = Shelf()
+    kernel = FakeKernel()
 
     async def step(where: str) -> None:
         await checkpoint()
         if lose and where.startswith("after put"):
-            shelf.lose_hints()
+            kernel.lose_hints()
 
-    source = FakeSource(shelf, step=step)
-    source.does_not_stick = {"a"}
+    source = FakeSource(kernel, step=step)
+    kernel.side_effect("a", {"a": "something else"})
     loop = Loop(source, {"a": "1", "b": "1"}, interval=60.0, debounce=debounce)
     async with running(loop):
         await anyio.sleep(HOUR)
@@ -613,15 +616,15 @@ async def test_a_key_that_never_sticks_does_not_spin_and_is_named(
 
 
 async def test_a_refused_write_that_causes_a_hint_does_not_spin() -> None:
-    shelf = Shelf()
+    kernel = FakeKernel()
 
     async def step(where: str) -> None:
         await checkpoint()
         if where.startswith("after put"):
-            shelf.lose_hints()
+            kernel.lose_hints()
 
-    source = FakeSource(shelf, step=step)
-    source.refused = {"a": 1}
+    source = FakeSource(kernel, step=step)
+    kernel.refuse("a")
     async with running(Loop(source, {"a": "1"}, interval=60.0, debounce=0.0)):
         await anyio.sleep(HOUR)
         assert source.passes < 200

@@ -9,7 +9,7 @@ import pytest
 
 from linx_async import OpError, Outcome, Ownership, StalePlan, reconcile
 from linx_async._core.memory import MemoryStore
-from tests.fakes import Change, FakeSource, Shelf
+from linx_async.testing import Change, FakeKernel, FakeSource
 
 pytestmark = pytest.mark.anyio
 
@@ -17,46 +17,44 @@ pytestmark = pytest.mark.anyio
 class Overtaken(FakeSource):
     """Somebody else writes between the look and the first apply: `times` times."""
 
-    def __init__(self, shelf: Shelf, times: int) -> None:
-        super().__init__(shelf)
-        self.shelf = shelf
+    def __init__(self, kernel: FakeKernel, times: int) -> None:
+        super().__init__(kernel)
+        self.fake = kernel
         self.times = times
 
     async def apply(self, batch: Sequence[Change]) -> Sequence[Outcome]:
         if self.times:
             self.times -= 1
             self.calls.append("overtaken")
-            self.shelf.drift("theirs", str(self.times))
+            self.fake.drift("theirs", str(self.times))
             raise StalePlan(f"{self.name}: somebody wrote")
         return await super().apply(batch)
 
 
 class AllOrNothing(FakeSource):
-    """Where one op is refused, the others are not done either."""
+    """It refuses one key; where that is in a batch, the others are not done either."""
 
     async def apply(self, batch: Sequence[Change]) -> Sequence[Outcome]:
-        if not any(op.key in self.refused for op in batch):
+        if not any(op.key == "bad" for op in batch):
             return await super().apply(batch)
         return [
-            Outcome(OpError(op.key, self.refused[op.key]))
-            if op.key in self.refused
-            else Outcome(pending=True)
+            Outcome(OpError(op.key, errno.EINVAL)) if op.key == "bad" else Outcome(pending=True)
             for op in batch
         ]
 
 
 async def test_what_was_overtaken_is_observed_again_in_the_same_pass() -> None:
-    shelf = Shelf()
-    source = Overtaken(shelf, 3)
+    kernel = FakeKernel()
+    source = Overtaken(kernel, 3)
     report = await reconcile(source, {"ours": "1"})
     assert report.converged
-    assert shelf.look() == {"ours": "1", "theirs": "0"}
+    assert kernel.look() == {"ours": "1", "theirs": "0"}
     assert source.calls.count("observe") == 4
     assert report.last_applied.keys() == {"ours"}
 
 
 async def test_a_pass_that_is_overtaken_again_and_again_ends_and_claims_nothing() -> None:
-    source = Overtaken(Shelf(), 10**6)
+    source = Overtaken(FakeKernel(), 10**6)
     store = MemoryStore()
     with pytest.raises(StalePlan, match="somebody wrote"):
         await reconcile(source, {"ours": "1"}, store=store)
@@ -66,8 +64,7 @@ async def test_a_pass_that_is_overtaken_again_and_again_ends_and_claims_nothing(
 
 
 async def test_what_goes_along_with_a_refused_op_is_pending_and_not_claimed() -> None:
-    source = AllOrNothing(Shelf())
-    source.refused["bad"] = errno.EINVAL
+    source = AllOrNothing(FakeKernel())
     report = await reconcile(source, {"good": "1", "bad": "1"})
     assert not report.converged
     assert [each.key for each in report.failed] == ["bad"]

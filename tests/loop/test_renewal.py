@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from linx_async import Loop, Ownership, Plan, Waiting
-from tests.fakes import Change, FakeSource, Put, Shelf
+from linx_async.testing import Change, FakeKernel, FakeSource, Put
 from tests.loop.running import running
 
 pytestmark = pytest.mark.anyio
@@ -32,14 +32,14 @@ class Slots(FakeSource):
 
 
 async def test_a_slot_that_comes_and_goes_is_set_as_quickly_each_time() -> None:
-    shelf = Shelf()
-    loop = Loop(Slots(shelf), {"a": "1"}, interval=math.inf)
+    kernel = FakeKernel()
+    loop = Loop(Slots(kernel), {"a": "1"}, interval=math.inf)
     async with running(loop):
         for _ in range(20):
-            shelf.drift("a", "0")
+            kernel.drift("a", "0")
             await anyio.sleep(0.15)
-            assert shelf.objects == {"a": "1"}
-            shelf.drift("a", None)
+            assert kernel.objects == {"a": "1"}
+            kernel.drift("a", None)
             await anyio.sleep(0.15)
         assert loop.last_report is not None
         assert loop.last_report.flapping == ()
@@ -47,10 +47,10 @@ async def test_a_slot_that_comes_and_goes_is_set_as_quickly_each_time() -> None:
 
 
 async def test_a_report_tells_what_it_dropped() -> None:
-    shelf = Shelf({"a": "0"})
-    loop = Loop(Slots(shelf), {"a": "1"}, interval=math.inf)
+    kernel = FakeKernel({"a": "0"})
+    loop = Loop(Slots(kernel), {"a": "1"}, interval=math.inf)
     async with running(loop):
-        shelf.drift("a", None)
+        kernel.drift("a", None)
         report = await loop.reconcile()
         assert report.stale == {"a"}
         assert not (await loop.reconcile()).stale

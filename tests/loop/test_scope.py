@@ -5,90 +5,74 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import anyio
 import pytest
-from anyio.lowlevel import checkpoint
 
 from linx_async import Hint, Loop, LoopStopped, MemoryStore, Report, ScopeGone
-from tests.fakes import Change, FakeSource, Objects, Shelf
-from tests.loop.running import HOUR, running
+from linx_async.testing import FakeKernel, FakeSource
+from tests.loop.running import HOUR, endless, running
 
 pytestmark = pytest.mark.anyio
 
 
-class Scope:
-    """A namespace, say, that the source looks for whenever it is entered."""
-
-    def __init__(self, shelf: Shelf, *, there: bool = True) -> None:
-        self.there = there
-        self.source = FakeSource(shelf, step=self._step)
-
-    async def _step(self, where: str) -> None:
-        await checkpoint()
-        if where in {"enter", "observe"} and not self.there:
-            raise ScopeGone("fake: the scope is not there")
-
-
-def endless(scope: Scope, desired: Objects) -> Loop[Objects, Any, Change]:
-    """A loop that relies on hints alone."""
-    return Loop(scope.source, desired, interval=math.inf)
+def vanished() -> FakeKernel:
+    kernel = FakeKernel()
+    kernel.vanish()
+    return kernel
 
 
 async def test_a_scope_that_is_not_there_yet_is_waited_for() -> None:
-    shelf = Shelf()
-    scope = Scope(shelf, there=False)
-    loop = endless(scope, {"a": "1"})
+    kernel = vanished()
+    loop = endless(FakeSource(kernel), {"a": "1"})
     async with running(loop):
         assert loop.last_report is None
         await anyio.sleep(HOUR)
-        assert shelf.objects == {}
-        scope.there = True
+        assert kernel.objects == {}
+        kernel.come_back()
         await loop.wait_converged()
-        assert shelf.objects == {"a": "1"}
+        assert kernel.objects == {"a": "1"}
 
 
 async def test_it_is_looked_for_ever_more_rarely() -> None:
-    scope = Scope(Shelf(), there=False)
-    async with running(Loop(scope.source, {"a": "1"}, interval=60.0)):
+    source = FakeSource(vanished())
+    async with running(Loop(source, {"a": "1"}, interval=60.0)):
         await anyio.sleep(HOUR)
-        assert 60 <= scope.source.calls.count("enter") <= 150
+        assert 60 <= source.calls.count("enter") <= 150
 
 
 async def test_a_scope_that_goes_away_is_left_and_entered_anew_when_it_is_back() -> None:
-    shelf = Shelf()
-    scope = Scope(shelf)
-    loop = endless(scope, {"a": "1"})
+    kernel = FakeKernel()
+    source = FakeSource(kernel)
+    loop = endless(source, {"a": "1"})
     async with running(loop):
-        scope.there = False
-        shelf.drift("a", "2")
+        kernel.drift("a", "2")
+        kernel.vanish()
         await anyio.sleep(600)
-        assert shelf.watched == 0
-        assert scope.source.calls.count("leave") == 1
-        scope.there = True
+        assert kernel.watched == 0
+        assert source.calls.count("leave") == 1
+        kernel.come_back()
         await anyio.sleep(120)
-        assert shelf.objects == {"a": "1"}
-        assert shelf.watched == 1
-        assert scope.source.calls.count("subscribe") == 2
+        assert kernel.objects == {"a": "1"}
+        assert kernel.watched == 1
+        assert source.calls.count("subscribe") == 2
 
 
 async def test_what_it_owns_is_not_forgotten_meanwhile() -> None:
-    shelf = Shelf()
-    scope = Scope(shelf)
-    loop = endless(scope, {"a": "1", "b": "1"})
+    kernel = FakeKernel()
+    source = FakeSource(kernel)
+    loop = endless(source, {"a": "1", "b": "1"})
     async with running(loop):
-        scope.there = False
-        shelf.lose_hints()
+        kernel.vanish()
         await anyio.sleep(600)
         revision = loop.put_desired({"a": "1"})
-        scope.there = True
+        kernel.come_back()
         await loop.wait_converged(revision)
-        assert shelf.objects == {"a": "1"}
+        assert kernel.objects == {"a": "1"}
 
 
 async def test_a_scope_that_only_the_hints_see_going_is_entered_anew_too() -> None:
-    shelf = Shelf()
+    kernel = FakeKernel()
     goings = 3
 
     @asynccontextmanager
@@ -104,7 +88,7 @@ async def test_a_scope_that_only_the_hints_see_going_is_entered_anew_too() -> No
         await anyio.sleep_forever()
         yield Hint("never")
 
-    source = FakeSource(shelf)
+    source = FakeSource(kernel)
     source.subscribe = subscription  # type: ignore[method-assign]
     async with running(Loop(source, {"a": "1"}, interval=math.inf)):
         await anyio.sleep(HOUR)
@@ -112,45 +96,42 @@ async def test_a_scope_that_only_the_hints_see_going_is_entered_anew_too() -> No
 
 
 async def test_a_forced_pass_looks_for_the_scope_at_once() -> None:
-    shelf = Shelf()
-    scope = Scope(shelf, there=False)
-    loop = endless(scope, {"a": "1"})
+    kernel = vanished()
+    loop = endless(FakeSource(kernel), {"a": "1"})
     async with running(loop):
         await anyio.sleep(HOUR)
         with pytest.raises(ScopeGone):
             await loop.reconcile()
-        scope.there = True
+        kernel.come_back()
         with anyio.fail_after(0.01):
             assert (await loop.reconcile()).converged
 
 
 async def test_the_reports_tell_of_it() -> None:
-    scope = Scope(Shelf(), there=False)
+    kernel = vanished()
     told: list[type] = []
-    loop = Loop(scope.source, {"a": "1"}, on_report=lambda report: told.append(type(report)))
+    loop = Loop(FakeSource(kernel), {"a": "1"}, on_report=lambda report: told.append(type(report)))
     async with running(loop):
-        scope.there = True
+        kernel.come_back()
         await loop.wait_converged()
     assert told == [ScopeGone, Report]
 
 
 @pytest.mark.parametrize("there", [True, False])
 async def test_a_loop_without_its_scope_can_be_stopped(there: bool) -> None:
-    scope = Scope(Shelf(), there=there)
-    loop = endless(scope, {"a": "1"})
+    kernel = FakeKernel() if there else vanished()
+    loop = endless(FakeSource(kernel), {"a": "1"})
     async with running(loop):
-        scope.there = False
+        kernel.vanish()
         await anyio.sleep(600)
     with pytest.raises(LoopStopped):
         await loop.reconcile()
 
 
 async def test_the_record_is_free_while_the_scope_is_away() -> None:
-    shelf, store = Shelf(), MemoryStore()
-    scope = Scope(shelf)
-    async with running(Loop(scope.source, {"a": "1"}, interval=math.inf, store=store)):
-        scope.there = False
-        shelf.lose_hints()
+    kernel, store = FakeKernel(), MemoryStore()
+    async with running(Loop(FakeSource(kernel), {"a": "1"}, interval=math.inf, store=store)):
+        kernel.vanish()
         await anyio.sleep(600)
         async with store.open("fake", "fake") as record:
             assert set(await record.load()) == {"a"}

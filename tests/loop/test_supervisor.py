@@ -23,7 +23,7 @@ from linx_async import (
     Supervisor,
     Trigger,
 )
-from tests.fakes import Change, FakeSource, Shelf
+from linx_async.testing import Change, FakeKernel, FakeSource
 from tests.loop.running import HOUR, running
 
 pytestmark = pytest.mark.anyio
@@ -32,8 +32,8 @@ pytestmark = pytest.mark.anyio
 class Fragile(FakeSource):
     """Crashes its loop at each `observe` as long as it has crashes left."""
 
-    def __init__(self, shelf: Shelf, crashes: float = 0, name: str = "fragile") -> None:
-        super().__init__(shelf, name=name, step=self._maybe)
+    def __init__(self, kernel: FakeKernel, crashes: float = 0, name: str = "fragile") -> None:
+        super().__init__(kernel, name=name, step=self._maybe)
         self.crashes = crashes
 
     async def _maybe(self, where: str) -> None:
@@ -48,35 +48,35 @@ def endless(source: FakeSource, **options: Any) -> Loop[Any, Any, Change]:
 
 
 async def test_a_loop_that_crashes_is_started_again_and_resyncs_from_scratch() -> None:
-    shelf = Shelf()
-    source = Fragile(shelf)
+    kernel = FakeKernel()
+    source = Fragile(kernel)
     supervisor = Supervisor(endless(source))
     async with running(supervisor):
         source.crashes = 3
-        shelf.objects["a"] = "changed without a hint"
-        shelf.lose_hints()
+        kernel.objects["a"] = "changed without a hint"
+        kernel.lose_hints()
         await anyio.sleep(60)
-        assert shelf.objects == {"a": "1"}
-        assert shelf.watched == 1
+        assert kernel.objects == {"a": "1"}
+        assert kernel.watched == 1
         assert source.calls.count("subscribe") == 4
         assert supervisor.restarts == 3
 
 
 async def test_a_monitor_that_dies_is_subscribed_to_again() -> None:
-    shelf = Shelf()
-    source = FakeSource(shelf)
+    kernel = FakeKernel()
+    source = FakeSource(kernel)
     async with running(Supervisor(endless(source))):
-        shelf.crash_watchers()
+        kernel.end_hints()
         await anyio.sleep(60)
-        shelf.drift("a", "2")
+        kernel.drift("a", "2")
         await anyio.sleep(1)
-        assert shelf.objects == {"a": "1"}
+        assert kernel.objects == {"a": "1"}
         assert source.calls.count("subscribe") == 2
 
 
 async def test_one_that_crashes_does_not_disturb_the_others() -> None:
-    shelves = [Shelf() for _ in range(5)]
-    sources = [Fragile(shelf, name=f"loop-{n}") for n, shelf in enumerate(shelves)]
+    kernels = [FakeKernel() for _ in range(5)]
+    sources = [Fragile(kernel, name=f"loop-{n}") for n, kernel in enumerate(kernels)]
     supervisor = Supervisor(
         *(Loop(source, {"a": "1"}, interval=10.0) for source in sources),
         restart=Restart(burst=1000, longest=1.0),
@@ -84,33 +84,33 @@ async def test_one_that_crashes_does_not_disturb_the_others() -> None:
     async with running(supervisor):
         sources[2].crashes = math.inf
         await anyio.sleep(60)
-        for number, shelf in enumerate(shelves):
-            shelf.drift("a", "2")
+        for number, kernel in enumerate(kernels):
+            kernel.drift("a", "2")
             await anyio.sleep(1)
-            assert (shelf.objects["a"] == "1") is (number != 2)
+            assert (kernel.objects["a"] == "1") is (number != 2)
         assert [source.calls.count("enter") > 1 for source in sources] == [
             number == 2 for number in range(5)
         ]
         sources[2].crashes = 0
         await supervisor.loops[2].wait_converged()
         await anyio.sleep(60)
-        assert shelves[2].objects == {"a": "1"}
+        assert kernels[2].objects == {"a": "1"}
 
 
 async def test_ownership_is_kept_over_a_restart() -> None:
-    shelf = Shelf()
-    source = Fragile(shelf)
+    kernel = FakeKernel()
+    source = Fragile(kernel)
     loop = Loop(source, {"a": "1", "b": "1"}, interval=math.inf)
     async with running(Supervisor(loop)):
         source.crashes = 1
         revision = loop.put_desired({"a": "1"})
         report = await loop.wait_converged(revision)
         assert report.trigger is Trigger.START
-        assert shelf.objects == {"a": "1"}
+        assert kernel.objects == {"a": "1"}
 
 
 async def test_a_supervisor_has_started_when_each_loop_has_made_its_first_pass() -> None:
-    sources = [Fragile(Shelf(), crashes, name=f"loop-{crashes}") for crashes in range(4)]
+    sources = [Fragile(FakeKernel(), crashes, name=f"loop-{crashes}") for crashes in range(4)]
     supervisor = Supervisor(*map(endless, sources))
     async with running(supervisor):
         assert all(loop.last_report is not None for loop in supervisor.loops)
@@ -123,12 +123,12 @@ async def test_a_supervisor_without_loops_has_started_and_ends() -> None:
 
 
 async def test_reports_and_waiting_go_on_over_a_restart() -> None:
-    shelf = Shelf()
-    source = Fragile(shelf)
+    kernel = FakeKernel()
+    source = Fragile(kernel)
     loop = endless(source)
     async with running(Supervisor(loop)), loop.reports() as reports:
         source.crashes = 2
-        shelf.drift("a", "2")
+        kernel.drift("a", "2")
         report = await anext(reports)
         assert isinstance(report, Report)
         assert report.trigger is Trigger.START
@@ -136,7 +136,7 @@ async def test_reports_and_waiting_go_on_over_a_restart() -> None:
 
 
 async def test_a_pass_cannot_be_forced_while_a_loop_waits_for_its_restart() -> None:
-    source = Fragile(Shelf(), crashes=3)
+    source = Fragile(FakeKernel(), crashes=3)
     loop = endless(source)
     supervisor = Supervisor(loop, restart=Restart(first=10.0))
     async with anyio.create_task_group() as tg:
@@ -156,7 +156,7 @@ async def test_a_pass_cannot_be_forced_while_a_loop_waits_for_its_restart() -> N
 
 async def test_past_the_burst_limit_it_fails_and_tells_of_every_crash() -> None:
     supervisor = Supervisor(
-        endless(Fragile(Shelf(), math.inf, name="bad")), restart=Restart(burst=3)
+        endless(Fragile(FakeKernel(), math.inf, name="bad")), restart=Restart(burst=3)
     )
     with pytest.raises(LoopFailed, match="loop 'bad': crashed 4 times in 60 s: inf left") as caught:
         await supervisor.run()
@@ -168,7 +168,7 @@ async def test_past_the_burst_limit_it_fails_and_tells_of_every_crash() -> None:
 
 
 async def test_the_crashes_are_told_in_their_order() -> None:
-    supervisor = Supervisor(endless(Fragile(Shelf(), 3)), restart=Restart(burst=2))
+    supervisor = Supervisor(endless(Fragile(FakeKernel(), 3)), restart=Restart(burst=2))
     with pytest.raises(LoopFailed) as caught:
         await supervisor.run()
     assert isinstance(caught.value.__cause__, ExceptionGroup)
@@ -178,15 +178,15 @@ async def test_the_crashes_are_told_in_their_order() -> None:
 
 
 async def test_a_limit_of_zero_never_restarts() -> None:
-    source = Fragile(Shelf(), 1)
+    source = Fragile(FakeKernel(), 1)
     with pytest.raises(LoopFailed, match="crashed 1 times"):
         await Supervisor(endless(source), restart=Restart(burst=0)).run()
     assert source.calls.count("enter") == 1
 
 
 async def test_when_one_loop_fails_for_good_the_others_are_left_in_order() -> None:
-    good = [FakeSource(Shelf(), name=f"good-{n}") for n in range(3)]
-    bad = Fragile(Shelf(), math.inf)
+    good = [FakeSource(FakeKernel(), name=f"good-{n}") for n in range(3)]
+    bad = Fragile(FakeKernel(), math.inf)
     supervisor = Supervisor(*map(endless, [*good, bad]), restart=Restart(burst=2))
     with pytest.raises(LoopFailed):
         await supervisor.run()
@@ -197,13 +197,13 @@ async def test_when_one_loop_fails_for_good_the_others_are_left_in_order() -> No
 
 
 async def test_crashes_that_are_far_apart_never_reach_the_limit() -> None:
-    shelf = Shelf()
-    source = Fragile(shelf)
+    kernel = FakeKernel()
+    source = Fragile(kernel)
     supervisor = Supervisor(endless(source), restart=Restart(burst=1, within=10.0))
     async with running(supervisor):
         for _ in range(50):
             source.crashes = 1
-            shelf.lose_hints()
+            kernel.lose_hints()
             await anyio.sleep(15)
         assert supervisor.restarts == 50
 
@@ -214,16 +214,16 @@ async def test_a_loop_that_cannot_be_entered_is_tried_until_the_limit() -> None:
         if where == "enter":
             raise PermissionError(1, "not yours")
 
-    source = FakeSource(Shelf(), step=step)
+    source = FakeSource(FakeKernel(), step=step)
     with pytest.raises(LoopFailed, match="not yours"):
         await Supervisor(endless(source)).run()
     assert source.calls.count("enter") == 6
 
 
 async def test_a_pass_that_could_not_run_is_no_crash() -> None:
-    source = FakeSource(Shelf())
-    source.broken = SourceError("not now")
-    supervisor = Supervisor(endless(source), restart=Restart(burst=0))
+    kernel = FakeKernel()
+    kernel.fail(SourceError("not now"))
+    supervisor = Supervisor(endless(FakeSource(kernel)), restart=Restart(burst=0))
     async with running(supervisor):
         await anyio.sleep(HOUR)
         assert supervisor.restarts == 0
@@ -242,7 +242,7 @@ def test_the_wait_doubles_with_jitter_up_to_the_longest(
 
 
 async def test_a_loop_that_keeps_crashing_is_started_ever_more_rarely() -> None:
-    source = Fragile(Shelf(), math.inf)
+    source = Fragile(FakeKernel(), math.inf)
     loop = endless(source)
     restart = Restart(burst=10**6, within=HOUR, first=0.1, longest=60.0)
     async with anyio.create_task_group() as tg:
@@ -258,9 +258,9 @@ async def test_a_loop_that_keeps_crashing_is_started_ever_more_rarely() -> None:
         ({"burst": -1}, "burst: expected zero or more, got -1"),
         ({"burst": 1.5}, "burst: expected zero or more, got 1.5"),
         ({"burst": True}, "burst: expected zero or more, got True"),
-        ({"within": 0}, "within: expected more, got 0"),
+        ({"within": 0}, "within: expected more than zero, got 0"),
         ({"first": "1"}, "first: expected seconds, got '1'"),
-        ({"longest": -1.0}, "longest: expected more, got -1.0"),
+        ({"longest": -1.0}, "longest: expected more than zero, got -1.0"),
     ],
 )
 def test_a_wrong_option_is_refused_by_name(options: dict[str, Any], message: str) -> None:
@@ -269,7 +269,7 @@ def test_a_wrong_option_is_refused_by_name(options: dict[str, Any], message: str
 
 
 def test_a_loop_cannot_be_given_twice() -> None:
-    loop = endless(FakeSource(Shelf()))
+    loop = endless(FakeSource(FakeKernel()))
     with pytest.raises(DesiredStateError, match=r"loops: .*fake.* given twice"):
         Supervisor(loop, loop)
 
@@ -278,7 +278,7 @@ def test_a_loop_cannot_be_given_twice() -> None:
 
 
 async def test_it_ends_when_every_loop_was_stopped() -> None:
-    loops = [endless(FakeSource(Shelf(), name=f"loop-{n}")) for n in range(3)]
+    loops = [endless(FakeSource(FakeKernel(), name=f"loop-{n}")) for n in range(3)]
     ended = anyio.Event()
     supervisor = Supervisor(*loops)
 
@@ -297,7 +297,7 @@ async def test_it_ends_when_every_loop_was_stopped() -> None:
 
 
 async def test_a_stop_during_the_wait_before_a_restart_ends_it() -> None:
-    source = Fragile(Shelf(), 1)
+    source = Fragile(FakeKernel(), 1)
     loop = endless(source)
     supervisor = Supervisor(loop, restart=Restart(first=1000.0, longest=1000.0))
     with anyio.fail_after(10):
@@ -309,7 +309,7 @@ async def test_a_stop_during_the_wait_before_a_restart_ends_it() -> None:
 
 
 async def test_a_stop_before_the_first_pass_ends_it_as_a_start_too() -> None:
-    source = Fragile(Shelf(), 1)
+    source = Fragile(FakeKernel(), 1)
     loop = endless(source)
     supervisor = Supervisor(loop, restart=Restart(first=10.0))
 
@@ -323,7 +323,7 @@ async def test_a_stop_before_the_first_pass_ends_it_as_a_start_too() -> None:
 
 
 async def test_a_stop_together_with_a_crash_is_a_stop() -> None:
-    source = Fragile(Shelf())
+    source = Fragile(FakeKernel())
     loop = endless(source)
     async with running(Supervisor(loop)):
         source.crashes = math.inf
@@ -333,7 +333,7 @@ async def test_a_stop_together_with_a_crash_is_a_stop() -> None:
 
 @pytest.mark.parametrize("moment", ["running", "waiting for a restart"])
 async def test_cancellation_passes_through(moment: str) -> None:
-    source = Fragile(Shelf(), 1 if moment != "running" else 0)
+    source = Fragile(FakeKernel(), 1 if moment != "running" else 0)
     supervisor = Supervisor(endless(source), restart=Restart(first=1000.0, longest=1000.0))
     with anyio.move_on_after(10) as scope:
         await supervisor.run()
@@ -343,7 +343,7 @@ async def test_cancellation_passes_through(moment: str) -> None:
 
 
 async def test_those_who_wait_are_told_when_it_is_cancelled() -> None:
-    loop = Loop(FakeSource(Shelf()), {"never?": "1"})
+    loop = Loop(FakeSource(FakeKernel()), {"never?": "1"})
 
     async def wait() -> None:
         with pytest.raises(LoopStopped):
@@ -356,10 +356,10 @@ async def test_those_who_wait_are_told_when_it_is_cancelled() -> None:
 
 
 async def test_it_can_run_again() -> None:
-    shelf = Shelf()
-    source = Fragile(shelf, 2)
+    kernel = FakeKernel()
+    source = Fragile(kernel, 2)
     supervisor = Supervisor(endless(source))
     for _ in range(2):
         async with running(supervisor):
-            assert shelf.objects == {"a": "1"}
-            shelf.drift("a", "2")
+            assert kernel.objects == {"a": "1"}
+            kernel.drift("a", "2")

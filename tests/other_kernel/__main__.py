@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import os
 import platform
@@ -10,16 +11,17 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import FrameType
 
 from tests.other_kernel import qemu, user_mode
 from tests.other_kernel.boot import TimeLimitReached, boot
-from tests.other_kernel.guest import CHECKOUT, write_scratch
+from tests.other_kernel.guest import CHECKOUT, MOST_GUESTS, Kernel, write_scratch
 from tests.other_kernel.packages import Unavailable
 
 ERROR = 2
+NO_TESTS = 5
 SKIPPED = 77
 OUT_OF_TIME = 124
 GUEST_DIED = 125
@@ -51,6 +53,7 @@ DEFAULT_TESTS = {
 # To a kernel both backends are the same: there is time for more tests instead.
 DEFAULT_SELECTION = "not (trio and (test_rtnl or test_netfilter or test_nf))"
 DISK_BYTES = 64 * 2**20
+GUESTS = min(MOST_GUESTS, len(os.sched_getaffinity(0)))
 
 
 def main() -> int:
@@ -59,27 +62,27 @@ def main() -> int:
     os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
     signal.signal(signal.SIGTERM, interrupt)
     signal.signal(signal.SIGHUP, interrupt)
-    pytest_arguments = with_tests(pytest_arguments, options.kernel, options.time_limit)
+    pytest_arguments, shared = with_tests(pytest_arguments, options.kernel, options.time_limit)
+    guests = options.guests or (GUESTS if shared else 1)
     try:
-        return run(options.kernel, options.time_limit, pytest_arguments)
+        return run(options.kernel, options.time_limit, guests, pytest_arguments)
     except Unavailable as reason:
         print(f"skipped: {reason}", flush=True)
         return SKIPPED
     except subprocess.CalledProcessError as error:
         return complain(ERROR, str(error))
     except TimeLimitReached:
-        return complain(
-            OUT_OF_TIME, f"the guest was ended at its limit of {options.time_limit:g} s"
-        )
+        return complain(OUT_OF_TIME, f"what ran was ended at its limit of {options.time_limit:g} s")
     except KeyboardInterrupt:
-        return complain(INTERRUPTED, "interrupted; the guest was ended")
+        return complain(INTERRUPTED, "interrupted; what ran was ended")
 
 
 def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """Our own options, and the rest, which is pytest's."""
     parser = argparse.ArgumentParser(
         prog="tests/other_kernel/run",
-        usage="%(prog)s [--user-mode | --qemu] [--time-limit SECONDS] [pytest arguments]",
+        usage="%(prog)s [--user-mode | --qemu] [--guests N] [--time-limit SECONDS] "
+        "[pytest arguments]",
         description=__doc__,
         epilog="Paths are relative to the checkout. The exit code is pytest's, or: 77 skipped, as "
         "the last line says; 124 out of time; 125 the guest died.",
@@ -89,9 +92,16 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     for name in KERNELS:
         kernel.add_argument(f"--{name}", dest="kernel", action="store_const", const=name)
     parser.add_argument(
+        "--guests",
+        type=int,
+        metavar="N",
+        help="how many run side by side and share the tests (default: one; for the tests that "
+        f"need another kernel, one for each processor, at most {MOST_GUESTS})",
+    )
+    parser.add_argument(
         "--time-limit",
         type=float,
-        default=1200.0,
+        default=1400.0,
         metavar="SECONDS",
         help="for the boot and the tests together (default: %(default)g)",
     )
@@ -99,23 +109,31 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     options, pytest_arguments = parser.parse_known_args(arguments)
     if not options.time_limit > 0:
         parser.error(f"--time-limit must be above 0 seconds, not {options.time_limit:g}")
+    if options.guests is not None and options.guests < 1:
+        parser.error(f"--guests must be at least 1, not {options.guests}")
     return options, pytest_arguments
 
 
-def with_tests(pytest_arguments: Sequence[str], kernel: str, time_limit: float) -> list[str]:
-    """The arguments for pytest; the kernel's own tests are among them if they name no path."""
+def with_tests(
+    pytest_arguments: Sequence[str], kernel: str, time_limit: float
+) -> tuple[list[str], bool]:
+    """The arguments for pytest, and whether the kernel's own tests are among them.
+
+    They are where no path is named.
+    """
     arguments = ["-rs", "-p", "no:cacheprovider"]
     # A test that hangs says where before the guest is ended.
     arguments += ["-o", f"faulthandler_timeout={time_limit / 2:g}", *pytest_arguments]
-    if not any((CHECKOUT / argument.split("::")[0]).exists() for argument in pytest_arguments):
+    own = not any((CHECKOUT / name.split("::")[0]).exists() for name in pytest_arguments)
+    if own:
         tests = [path for pattern in DEFAULT_TESTS[kernel] for path in CHECKOUT.glob(pattern)]
         arguments += [str(path.relative_to(CHECKOUT)) for path in sorted(tests)]
         # First, so that another -k takes its place.
         arguments[:0] = ["-k", DEFAULT_SELECTION]
-    return arguments
+    return arguments, own
 
 
-def run(kernel_name: str, time_limit: float, pytest_arguments: Sequence[str]) -> int:
+def run(kernel_name: str, time_limit: float, guests: int, pytest_arguments: Sequence[str]) -> int:
     """Boots the kernel and runs the tests; gives the exit code for them."""
     if platform.machine() != "x86_64":
         raise Unavailable(f"the kernels are for x86_64, not for {platform.machine()}")
@@ -124,21 +142,45 @@ def run(kernel_name: str, time_limit: float, pytest_arguments: Sequence[str]) ->
             ERROR,
             f"{sys.executable} has no pytest; name a Python in PYTHON that has the tests' packages",
         )
-    # Not below $TMPDIR: on a kernel's command line there is no room for spaces in a path.
-    with tempfile.TemporaryDirectory(prefix="linx-other-kernel-", dir="/tmp") as name:
-        scratch = Path(name)
-        disk = scratch / "disk"
-        disk.touch()
-        os.truncate(disk, DISK_BYTES)
-        kernel = KERNELS[kernel_name](scratch, disk)
-        write_scratch(scratch, kernel, pytest_arguments)
-        status = boot(kernel.command, time_limit)
-        try:
-            return int((scratch / "exit-code").read_text())
-        except (FileNotFoundError, ValueError):
-            return complain(
-                GUEST_DIED, f"the guest died before the tests had ended (exit status {status})"
-            )
+    with contextlib.ExitStack() as stack:
+        # Not below $TMPDIR: on a kernel's command line there is no room for spaces in a path.
+        folder = tempfile.TemporaryDirectory(prefix="linx-other-kernel-", dir="/tmp")
+        scratches = [Path(stack.enter_context(folder)) / str(k + 1) for k in range(guests)]
+        commands = [
+            prepare(kernel_name, scratch, f"{number}/{guests}", pytest_arguments).command
+            for number, scratch in enumerate(scratches, 1)
+        ]
+        statuses = boot(commands, time_limit)
+        return worst(map(exit_code, scratches, statuses))
+
+
+def prepare(kernel_name: str, scratch: Path, share: str, pytest_arguments: Sequence[str]) -> Kernel:
+    """A kernel that is to run its share of the tests."""
+    scratch.mkdir()
+    disk = scratch / "disk"
+    disk.touch()
+    os.truncate(disk, DISK_BYTES)
+    kernel = KERNELS[kernel_name](scratch, disk)
+    write_scratch(
+        scratch, kernel, ["-p", "tests.other_kernel.share", "--share", share, *pytest_arguments]
+    )
+    return kernel
+
+
+def exit_code(scratch: Path, status: int) -> int:
+    """What pytest left as its exit code; or that there is none."""
+    try:
+        return int((scratch / "exit-code").read_text())
+    except (FileNotFoundError, ValueError):
+        return complain(
+            GUEST_DIED, f"a guest died before its tests had ended (exit status {status})"
+        )
+
+
+def worst(codes: Iterable[int]) -> int:
+    """The exit code for all; a guest may be left without a test where others have some."""
+    told = set(codes)
+    return max(told - {NO_TESTS}, default=NO_TESTS)
 
 
 def complain(exit_code: int, message: str) -> int:

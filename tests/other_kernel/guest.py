@@ -13,6 +13,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
 
+MOST_GUESTS = 2
+"""How many share the tests unless told otherwise, where there are so many processors."""
+
 # Mounted afresh in the guest: of what the host has there, only the kept folders are seen.
 FRESH = (Path("/dev"), Path("/run"), Path("/tmp"))
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from tests.other_kernel import packages
-from tests.other_kernel.guest import Kernel
+from tests.other_kernel.guest import MOST_GUESTS, Kernel
 
 MEMORY_MIB = 1024
 MODULES = Path("/usr/lib/uml/modules")
@@ -45,6 +45,7 @@ def memory_folder(scratch: Path) -> Path:
     if shm.is_dir():
         status = os.statvfs(shm)
         room = status.f_bavail * status.f_frsize
-        if room >= MEMORY_MIB * 2**20 and not status.f_flag & os.ST_NOEXEC:
+        # Several guests may have theirs there at once.
+        if room >= MOST_GUESTS * MEMORY_MIB * 2**20 and not status.f_flag & os.ST_NOEXEC:
             return shm
     return scratch

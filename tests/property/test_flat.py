@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linx_async import Claim, Ownership
-from linx_async._flat.diff import Vocabulary, diff
+from linx_async._flat.diff import FlatOp, Vocabulary, diff
 from linx_async._flat.observed import Observed
 from linx_async._flat.ops import ReleaseValue, RevertValue, SetValue, shown
 from linx_async._flat.values import close_enough, number, numbers, same_numbers, same_ranges
 
-WORDS = Vocabulary(lambda _key, text, value: text == value, SetValue, RevertValue, ReleaseValue)
+WORDS = Vocabulary[FlatOp](
+    lambda _key, text, value: text == value, SetValue, RevertValue, ReleaseValue
+)
 
 texts = st.text(st.characters(), max_size=8) | st.text("0123456789-+x, \t", max_size=8)
 keys = st.sampled_from("abcd")

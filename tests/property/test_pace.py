@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from linx_async import DesiredStateError, Failure, Hint, OpError, Report, Trigger
 from linx_async._core.pace import Pace, checked_seconds
-from tests.fakes import Change, Put
+from linx_async.testing import Change, Put
 
 KEYS = ("a", "b", "c")
 intervals = st.floats(0.01, 1000) | st.just(math.inf)
@@ -523,7 +523,7 @@ def test_what_is_no_time_is_refused_by_the_name_of_its_option(value: float) -> N
 
 
 def test_a_time_may_have_to_be_more_than_zero_or_less_than_for_ever() -> None:
-    with pytest.raises(DesiredStateError, match="interval: expected more, got 0"):
+    with pytest.raises(DesiredStateError, match="interval: expected more than zero, got 0"):
         checked_seconds("interval", 0, zero=False)
     with pytest.raises(DesiredStateError, match=r"debounce: expected at most 1e\+09 seconds"):
         checked_seconds("debounce", math.inf, endless=False)

@@ -36,11 +36,16 @@ from linx_async import (
 )
 from linx_async._core.model import DONE
 from linx_async._core.reconcile import Ledger, run_pass
-from tests.fakes import Change, FakeSource, Forget, Objects, Put, Remove, Shelf, one_checkpoint
+from linx_async.testing import Change, FakeKernel, FakeSource, Forget, Put, Remove
+from linx_async.testing.changes import Objects, OnRelease
 
 pytestmark = pytest.mark.anyio
 
 Step = Callable[[str], Awaitable[None]]
+
+
+async def one_checkpoint(_where: str) -> None:
+    await checkpoint()
 
 
 class Notebook:
@@ -76,7 +81,7 @@ class Scripted(FakeSource):
     """A source with a given plan, and given outcomes for one batch after the other."""
 
     def __init__(self, *batches: Sequence[Change], **rest: Any) -> None:
-        super().__init__(Shelf())
+        super().__init__(FakeKernel())
         self.plan = Plan[Change](tuple(map(tuple, batches)), **rest)
         self.outcomes: dict[str, Outcome] = {}
         self.batches: list[list[Change]] = []
@@ -115,9 +120,9 @@ async def one_pass(
 
 
 async def test_a_pass_makes_the_kernel_as_desired_and_owns_what_it_made() -> None:
-    shelf = Shelf()
-    report = await one_pass(FakeSource(shelf), {"a": "1", "b": "2"})
-    assert shelf.objects == {"a": "1", "b": "2"}
+    kernel = FakeKernel()
+    report = await one_pass(FakeSource(kernel), {"a": "1", "b": "2"})
+    assert kernel.objects == {"a": "1", "b": "2"}
     assert report.converged
     assert [str(op) for op in report.applied] == ["put a = 1", "put b = 2"]
     assert set(report.last_applied) == {"a", "b"}
@@ -125,41 +130,41 @@ async def test_a_pass_makes_the_kernel_as_desired_and_owns_what_it_made() -> Non
 
 
 async def test_a_second_pass_applies_nothing_and_stores_nothing() -> None:
-    shelf, notebook = Shelf(), Notebook()
-    await one_pass(FakeSource(shelf), {"a": "1"}, notebook)
-    changes, saves = shelf.changes, len(notebook.saves)
-    report = await one_pass(FakeSource(shelf), {"a": "1"}, notebook)
+    kernel, notebook = FakeKernel(), Notebook()
+    await one_pass(FakeSource(kernel), {"a": "1"}, notebook)
+    changes, saves = kernel.changes, len(notebook.saves)
+    report = await one_pass(FakeSource(kernel), {"a": "1"}, notebook)
     assert report.applied == ()
     assert report.converged
-    assert (shelf.changes, len(notebook.saves)) == (changes, saves)
+    assert (kernel.changes, len(notebook.saves)) == (changes, saves)
 
 
 async def test_what_is_not_desired_any_more_is_deleted_and_not_owned_any_more() -> None:
-    shelf, notebook = Shelf(), Notebook()
-    await one_pass(FakeSource(shelf), {"a": "1", "b": "2"}, notebook)
-    report = await one_pass(FakeSource(shelf), {"b": "2"}, notebook)
-    assert shelf.objects == {"b": "2"}
+    kernel, notebook = FakeKernel(), Notebook()
+    await one_pass(FakeSource(kernel), {"a": "1", "b": "2"}, notebook)
+    report = await one_pass(FakeSource(kernel), {"b": "2"}, notebook)
+    assert kernel.objects == {"b": "2"}
     assert set(report.last_applied) == set(notebook.ownership) == {"b"}
 
 
 async def test_foreign_objects_are_left_alone_equal_or_not() -> None:
-    shelf = Shelf({"equal": "1", "other": "2", "beside": "3"})
-    report = await one_pass(FakeSource(shelf), {"equal": "1", "other": "0"})
-    assert shelf.objects == {"equal": "1", "other": "2", "beside": "3"}
+    kernel = FakeKernel({"equal": "1", "other": "2", "beside": "3"})
+    report = await one_pass(FakeSource(kernel), {"equal": "1", "other": "0"})
+    assert kernel.objects == {"equal": "1", "other": "2", "beside": "3"}
     assert not report.converged
     assert [conflict.key for conflict in report.conflicts] == ["other"]
     assert report.last_applied == Ownership()
 
 
 async def test_what_waits_is_no_failure_but_it_is_not_converged_either() -> None:
-    report = await one_pass(FakeSource(Shelf()), {"late?": "1", "a": "1"})
+    report = await one_pass(FakeSource(FakeKernel()), {"late?": "1", "a": "1"})
     assert [waiting.key for waiting in report.waiting] == ["late?"]
     assert report.failed == ()
     assert not report.converged
 
 
 async def test_a_report_says_why_the_pass_ran_and_for_which_revision() -> None:
-    report = await one_pass(FakeSource(Shelf()), {}, trigger=Trigger.RETRY, revision=7)
+    report = await one_pass(FakeSource(FakeKernel()), {}, trigger=Trigger.RETRY, revision=7)
     assert report.trigger is Trigger.RETRY
     assert report.revision == 7
     assert report.duration >= 0
@@ -180,7 +185,7 @@ async def test_a_claim_is_stored_before_anything_is_created() -> None:
     async def step(where: str) -> None:
         steps.append(where)
 
-    await one_pass(FakeSource(Shelf(), step=step), {"a": "1"}, Notebook(step=step))
+    await one_pass(FakeSource(FakeKernel(), step=step), {"a": "1"}, Notebook(step=step))
     assert steps.index("after save") < steps.index("before put a = 1")
 
 
@@ -191,7 +196,7 @@ async def test_a_claim_is_given_up_only_after_its_object_was_deleted() -> None:
         steps.append(where)
 
     notebook = Notebook(owned(Claim("a", "1")), step)
-    await one_pass(FakeSource(Shelf({"a": "1"}), step=step), {}, notebook)
+    await one_pass(FakeSource(FakeKernel({"a": "1"}), step=step), {}, notebook)
     assert steps.index("after remove a") < steps.index("before save")
     assert notebook.ownership == Ownership()
 
@@ -249,9 +254,9 @@ async def test_what_the_kernel_made_of_a_value_is_recorded_even_if_it_is_empty()
 
 
 async def test_the_original_is_captured_once() -> None:
-    shelf, notebook = Shelf({"a": "from before"}), Notebook()
+    kernel, notebook = FakeKernel({"a": "from before"}), Notebook()
     for value in ("1", "2", "3"):
-        await one_pass(FakeSource(shelf, revert=True), {"a": value}, notebook)
+        await one_pass(FakeSource(kernel, on_release="revert"), {"a": value}, notebook)
     assert notebook.ownership["a"].original == "from before"
     await one_pass(Scripted([Put("a", "4", "3", original="3")]), notebook=notebook)
     assert notebook.ownership["a"].original == "from before"
@@ -271,10 +276,10 @@ async def test_another_object_of_the_same_name_has_an_original_of_its_own() -> N
 
 
 async def test_the_original_is_put_back_and_the_claim_ends() -> None:
-    shelf, notebook = Shelf({"a": "from before"}), Notebook()
-    await one_pass(FakeSource(shelf, revert=True), {"a": "1"}, notebook)
-    await one_pass(FakeSource(shelf, revert=True), {}, notebook)
-    assert shelf.objects == {"a": "from before"}
+    kernel, notebook = FakeKernel({"a": "from before"}), Notebook()
+    await one_pass(FakeSource(kernel, on_release="revert"), {"a": "1"}, notebook)
+    await one_pass(FakeSource(kernel, on_release="revert"), {}, notebook)
+    assert kernel.objects == {"a": "from before"}
     assert notebook.ownership == Ownership()
 
 
@@ -297,13 +302,13 @@ async def test_claims_on_what_is_gone_are_dropped_before_anything_is_applied() -
 
 
 async def test_a_foreign_twin_of_what_we_once_had_is_safe() -> None:
-    shelf, notebook = Shelf(), Notebook()
-    await one_pass(FakeSource(shelf), {"a": "1"}, notebook)
-    shelf.delete("a")
-    await one_pass(FakeSource(shelf), {}, notebook)
-    shelf.drift("a", "1")
-    await one_pass(FakeSource(shelf), {}, notebook)
-    assert shelf.objects == {"a": "1"}
+    kernel, notebook = FakeKernel(), Notebook()
+    await one_pass(FakeSource(kernel), {"a": "1"}, notebook)
+    kernel.delete("a")
+    await one_pass(FakeSource(kernel), {}, notebook)
+    kernel.drift("a", "1")
+    await one_pass(FakeSource(kernel), {}, notebook)
+    assert kernel.objects == {"a": "1"}
 
 
 async def test_an_object_that_is_replaced_in_one_batch_stays_ours() -> None:
@@ -486,7 +491,7 @@ async def test_an_error_of_the_system_is_a_pass_that_could_not_run(
     async def fail(*_: object) -> Any:
         raise PermissionError(errno.EACCES, "Permission denied", "/proc/sys/net")
 
-    source = FakeSource(Shelf(), name="fake@blue")
+    source = FakeSource(FakeKernel(), name="fake@blue")
     monkeypatch.setattr(source, call, fail)
     with pytest.raises(SourceError, match=r"fake@blue: .*Permission denied: '/proc/sys/net'"):
         await one_pass(source, {"a": "1"})
@@ -498,7 +503,7 @@ async def test_a_batch_that_ends_in_an_error_keeps_its_claims(
     async def fail(*_: object) -> Any:
         raise SourceError("the socket was closed")
 
-    source, notebook = FakeSource(Shelf()), Notebook()
+    source, notebook = FakeSource(FakeKernel()), Notebook()
     monkeypatch.setattr(source, "apply", fail)
     with pytest.raises(SourceError, match="the socket was closed"):
         await one_pass(source, {"a": "1"}, notebook)
@@ -506,10 +511,10 @@ async def test_a_batch_that_ends_in_an_error_keeps_its_claims(
 
 
 async def test_what_fails_before_the_pass_keeps_the_record() -> None:
-    source, notebook = FakeSource(Shelf()), Notebook(owned(Claim("a", "1")))
-    source.broken = SourceError("gone")
+    kernel, notebook = FakeKernel(), Notebook(owned(Claim("a", "1")))
+    kernel.fail(SourceError("gone"))
     with pytest.raises(SourceError, match="gone"):
-        await one_pass(source, {}, notebook)
+        await one_pass(FakeSource(kernel), {}, notebook)
     assert notebook.saves == []
 
 
@@ -528,81 +533,81 @@ async def test_a_source_that_gives_another_number_of_outcomes_is_refused(
 
 
 async def test_where_the_claims_cannot_be_stored_nothing_is_applied() -> None:
-    shelf, notebook = Shelf(), Notebook()
+    kernel, notebook = FakeKernel(), Notebook()
     notebook.fail_at = 0
     with pytest.raises(StoreError):
-        await one_pass(FakeSource(shelf), {"a": "1"}, notebook)
-    assert shelf.objects == {}
+        await one_pass(FakeSource(kernel), {"a": "1"}, notebook)
+    assert kernel.objects == {}
     assert notebook.ownership == Ownership()
 
 
 async def test_where_stale_claims_cannot_be_dropped_nothing_is_applied() -> None:
-    shelf, notebook = Shelf(), Notebook(owned(Claim("gone")))
+    kernel, notebook = FakeKernel(), Notebook(owned(Claim("gone")))
     notebook.fail_at = 0
     with pytest.raises(StoreError):
-        await one_pass(FakeSource(shelf), {"a": "1"}, notebook)
-    assert shelf.objects == {}
+        await one_pass(FakeSource(kernel), {"a": "1"}, notebook)
+    assert kernel.objects == {}
 
 
 async def test_where_the_outcome_cannot_be_stored_the_record_says_more_not_less() -> None:
-    shelf, notebook = Shelf({"b": "1"}), Notebook(owned(Claim("b", "1")))
+    kernel, notebook = FakeKernel({"b": "1"}), Notebook(owned(Claim("b", "1")))
     notebook.fail_at = 1
     with pytest.raises(StoreError):
-        await one_pass(FakeSource(shelf), {"a": "1"}, notebook)
-    assert shelf.objects == {"a": "1"}
+        await one_pass(FakeSource(kernel), {"a": "1"}, notebook)
+    assert kernel.objects == {"a": "1"}
     assert set(notebook.ownership) == {"a", "b"}
 
 
 @pytest.mark.virtual_time
 async def test_a_batch_that_takes_too_long_has_an_unknown_outcome_and_the_others_go_on() -> None:
-    shelf, notebook = Shelf(), Notebook()
+    kernel, notebook = FakeKernel(), Notebook()
 
     async def step(where: str) -> None:
         if where == "after put b = 1":
             await anyio.sleep_forever()
 
-    source = FakeSource(shelf, batch=2, step=step)
+    source = FakeSource(kernel, batch=2, step=step)
     desired = {"a": "1", "b": "1", "c": "1", "d": "1"}
     report = await one_pass(source, desired, notebook, limit=30.0)
     assert [failure.key for failure in report.failed] == ["a", "b"]
     assert all(failure.unknown for failure in report.failed)
     assert [op.key for op in report.applied] == ["c", "d"]
-    assert set(notebook.ownership) == set(shelf.objects) == {"a", "b", "c", "d"}
+    assert set(notebook.ownership) == set(kernel.objects) == {"a", "b", "c", "d"}
 
 
 # A pass by itself
 
 
 async def test_reconcile_makes_one_pass_and_gives_the_ownership_for_the_next() -> None:
-    shelf = Shelf()
-    first = await reconcile(FakeSource(shelf), {"a": "1", "b": "1"})
-    second = await reconcile(FakeSource(shelf), {"a": "1"}, last_applied=first.last_applied)
-    assert shelf.objects == {"a": "1"}
+    kernel = FakeKernel()
+    first = await reconcile(FakeSource(kernel), {"a": "1", "b": "1"})
+    second = await reconcile(FakeSource(kernel), {"a": "1"}, last_applied=first.last_applied)
+    assert kernel.objects == {"a": "1"}
     assert [op.verb for op in second.applied] == [Verb.DELETE]
-    third = await reconcile(FakeSource(shelf), {"a": "1"}, last_applied=second.last_applied)
+    third = await reconcile(FakeSource(kernel), {"a": "1"}, last_applied=second.last_applied)
     assert third.applied == ()
 
 
 async def test_reconcile_without_ownership_deletes_nothing() -> None:
-    shelf = Shelf()
-    await reconcile(FakeSource(shelf), {"a": "1", "b": "1"})
-    await reconcile(FakeSource(shelf), {"a": "1"})
-    assert shelf.objects == {"a": "1", "b": "1"}
+    kernel = FakeKernel()
+    await reconcile(FakeSource(kernel), {"a": "1", "b": "1"})
+    await reconcile(FakeSource(kernel), {"a": "1"})
+    assert kernel.objects == {"a": "1", "b": "1"}
 
 
 async def test_reconcile_keeps_ownership_in_a_store_by_name() -> None:
-    shelf, store = Shelf(), MemoryStore()
-    await reconcile(FakeSource(shelf), {"a": "1"}, store=store)
-    await reconcile(FakeSource(shelf), {}, store=store, name="another")
-    assert shelf.objects == {"a": "1"}
-    await reconcile(FakeSource(shelf), {}, store=store, name="fake")
-    assert shelf.objects == {}
+    kernel, store = FakeKernel(), MemoryStore()
+    await reconcile(FakeSource(kernel), {"a": "1"}, store=store)
+    await reconcile(FakeSource(kernel), {}, store=store, name="another")
+    assert kernel.objects == {"a": "1"}
+    await reconcile(FakeSource(kernel), {}, store=store, name="fake")
+    assert kernel.objects == {}
 
 
 async def test_a_store_that_looks_empty_is_used_all_the_same() -> None:
     notebook = Notebook()
     assert not notebook
-    await reconcile(FakeSource(Shelf()), {"a": "1"}, store=notebook)
+    await reconcile(FakeSource(FakeKernel()), {"a": "1"}, store=notebook)
     assert set(notebook.ownership) == {"a"}
 
 
@@ -623,24 +628,24 @@ async def test_the_record_belongs_to_the_identity_of_the_entered_source() -> Non
             opened.append((name, identity))
             yield self
 
-    await reconcile(Pinned(Shelf()), {}, store=Watched())
-    await reconcile(FakeSource(Shelf()), {}, store=Watched())
+    await reconcile(Pinned(FakeKernel()), {}, store=Watched())
+    await reconcile(FakeSource(FakeKernel()), {}, store=Watched())
     assert opened == [("fake", "net:[4026531840]"), ("fake", "fake")]
 
 
 async def test_reconcile_takes_a_store_or_last_applied_but_not_both() -> None:
     with pytest.raises(DesiredStateError, match="last_applied: give either this or a store"):
-        await reconcile(FakeSource(Shelf()), {}, store=MemoryStore(), last_applied=Ownership())
+        await reconcile(FakeSource(FakeKernel()), {}, store=MemoryStore(), last_applied=Ownership())
 
 
 async def test_reconcile_refuses_a_report_in_place_of_its_ownership() -> None:
-    report = await reconcile(FakeSource(Shelf()), {})
+    report = await reconcile(FakeSource(FakeKernel()), {})
     with pytest.raises(DesiredStateError, match="last_applied: expected an Ownership"):
-        await reconcile(FakeSource(Shelf()), {}, last_applied=report)  # type: ignore[arg-type]
+        await reconcile(FakeSource(FakeKernel()), {}, last_applied=report)  # type: ignore[arg-type]
 
 
 async def test_a_wrong_desired_state_is_refused_before_the_source_is_entered() -> None:
-    source = FakeSource(Shelf())
+    source = FakeSource(FakeKernel())
     with pytest.raises(DesiredStateError, match="'NO' is no key"):
         await reconcile(source, {"NO": "1"})
     assert source.calls == []
@@ -660,8 +665,9 @@ class Scenario:
     batch: int
     takes_over: bool
 
-    def source(self, shelf: Shelf, step: Step) -> FakeSource:
-        return FakeSource(shelf, batch=self.batch, revert=self.takes_over, step=step)
+    def source(self, kernel: FakeKernel, step: Step) -> FakeSource:
+        on_release: OnRelease = "revert" if self.takes_over else "delete"
+        return FakeSource(kernel, batch=self.batch, on_release=on_release, step=step)
 
 
 keys = st.sampled_from([f"k{n}" for n in range(6)])
@@ -709,23 +715,23 @@ class Stage:
     def __init__(self, scenario: Scenario, at: int | None = None) -> None:
         self.scenario = scenario
         self.trace = Trace(at)
-        self.shelf = Shelf({**scenario.foreign, **scenario.ours})
+        self.kernel = FakeKernel({**scenario.foreign, **scenario.ours})
         self.notebook = Notebook(
             owned(*(Claim(key, value, settled=value) for key, value in scenario.ours.items())),
             self.trace.step,
         )
 
     async def run(self) -> Report[Change]:
-        source = self.scenario.source(self.shelf, self.trace.step)
-        source.refused = dict.fromkeys(self.scenario.refused, errno.EPERM)
-        return await one_pass(source, self.scenario.desired, self.notebook)
+        source = self.scenario.source(self.kernel, self.trace.step)
+        with self.kernel.refuse(self.scenario.refused.__contains__):
+            return await one_pass(source, self.scenario.desired, self.notebook)
 
     async def check(self) -> None:
         """Nothing of ours is unowned, nothing foreign was touched, and the next pass converges."""
         self.check_ownership()
         self.notebook.step = one_checkpoint
         report = await one_pass(
-            self.scenario.source(self.shelf, one_checkpoint), self.scenario.desired, self.notebook
+            self.scenario.source(self.kernel, one_checkpoint), self.scenario.desired, self.notebook
         )
         assert not any([report.failed, report.pending, report.waiting])
         self.check_ownership()
@@ -734,13 +740,13 @@ class Stage:
     def check_ownership(self) -> None:
         foreign, record = self.scenario.foreign, self.notebook.ownership
         assert self.trace.unfinished() == []
-        for key, value in self.shelf.objects.items():
+        for key, value in self.kernel.objects.items():
             if foreign.get(key) != value:
                 assert key in record, f"{key} = {value} is unowned"
                 assert record[key].original == foreign.get(key)
         for key, value in foreign.items():
-            assert key in self.shelf.objects
-            assert self.scenario.takes_over or self.shelf.objects[key] == value
+            assert key in self.kernel.objects
+            assert self.scenario.takes_over or self.kernel.objects[key] == value
 
     def check_convergence(self) -> None:
         scenario = self.scenario
@@ -748,11 +754,11 @@ class Stage:
         if not scenario.takes_over:
             wanted |= scenario.foreign
         for key, value in wanted.items():
-            assert self.shelf.objects[key] == value
+            assert self.kernel.objects[key] == value
         for key in scenario.foreign.keys() - wanted.keys():
-            assert self.shelf.objects[key] == scenario.foreign[key]
+            assert self.kernel.objects[key] == scenario.foreign[key]
         if not scenario.takes_over:
-            assert self.shelf.objects.keys() == wanted.keys()
+            assert self.kernel.objects.keys() == wanted.keys()
             assert self.notebook.ownership.keys() == wanted.keys() - scenario.foreign.keys()
 
 
@@ -832,7 +838,7 @@ async def test_cancelling_the_task_of_a_pass_again_and_again_loses_no_claim(
 
 
 async def test_a_cancelled_pass_ends_with_its_batch_and_not_inside_it() -> None:
-    shelf, trace = Shelf(), Trace()
+    kernel, trace = FakeKernel(), Trace()
 
     async def step(where: str) -> None:
         if where == "before put b = 1":
@@ -840,9 +846,9 @@ async def test_a_cancelled_pass_ends_with_its_batch_and_not_inside_it() -> None:
         await trace.step(where)
 
     with CancelScope() as scope:
-        await one_pass(FakeSource(shelf, batch=2, step=step), dict.fromkeys("abcd", "1"))
+        await one_pass(FakeSource(kernel, batch=2, step=step), dict.fromkeys("abcd", "1"))
     assert scope.cancelled_caught
-    assert set(shelf.objects) == {"a", "b"}
+    assert set(kernel.objects) == {"a", "b"}
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -854,7 +860,7 @@ async def test_a_task_that_is_cancelled_while_its_batch_fails_is_cancelled_all_t
         await checkpoint()
         raise SourceError("the socket was closed")
 
-    source = FakeSource(Shelf())
+    source = FakeSource(FakeKernel())
     monkeypatch.setattr(source, "apply", fail)
     task = asyncio.create_task(one_pass(source, {"a": "1"}))
     await asyncio.wait([task])

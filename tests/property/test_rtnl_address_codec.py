@@ -21,6 +21,7 @@ from linx_async.rtnl.codec.address import (
 from linx_async.rtnl.codec.wire import NoInterface
 from linx_async.rtnl.desired.address import FOREVER, Address, AddressFlag
 from tests import pyroute2_messages
+from tests.pyroute2_version import needs_newer_pyroute2
 
 NAMES = {1: "lo", 2: "eth0", 2**32 - 1: "fifteen-letters"}
 INDICES = {name: index for index, name in NAMES.items()}
@@ -122,6 +123,7 @@ def test_an_address_comes_back_as_it_was_encoded(address: Address, protocol: int
     assert found.unknown == address.unknown
 
 
+@needs_newer_pyroute2
 @given(addresses(), u8)
 def test_pyroute2_reads_what_we_encode(address: Address, protocol: int) -> None:
     payload = encode(address, INDICES, protocol)

@@ -24,6 +24,7 @@ from linx_async.rtnl.codec.neighbour import (
 from linx_async.rtnl.codec.wire import NoInterface
 from linx_async.rtnl.desired import Neighbour
 from tests import pyroute2_messages
+from tests.pyroute2_version import needs_newer_pyroute2
 
 NAMES = {1: "lo", 2: "eth0", 2**31 - 1: "fifteen-letters"}
 INDICES = {name: index for index, name in NAMES.items()}
@@ -108,6 +109,7 @@ def test_a_neighbour_comes_back_as_it_was_encoded(neighbour: Neighbour, protocol
     assert found.unknown == neighbour.unknown
 
 
+@needs_newer_pyroute2
 @given(neighbours(), u8)
 def test_pyroute2_reads_what_we_encode(neighbour: Neighbour, protocol: int) -> None:
     payload = encode(evolve(neighbour, unknown=()), INDICES, protocol)

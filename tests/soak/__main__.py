@@ -18,7 +18,12 @@ from hypothesis.stateful import run_state_machine_as_test
 
 import linx_async
 from linx_async.testing.namespaces import NamespaceUnavailable, unshare_this_process
-from tests.kernel import test_cgroup_stateful, test_rtnl_stateful, test_sysctl_stateful
+from tests.kernel import (
+    test_cgroup_stateful,
+    test_netfilter_stateful,
+    test_rtnl_stateful,
+    test_sysctl_stateful,
+)
 from tests.loop_guard import LoopGuard
 
 FAILED: Final = 1
@@ -27,6 +32,7 @@ MOST_FAILURES: Final = 5
 
 STORIES: Final[dict[str, Any]] = {
     "rtnl": test_rtnl_stateful.Story,
+    "netfilter": test_netfilter_stateful.Story,
     "sysctl": test_sysctl_stateful.Story,
     "cgroup": test_cgroup_stateful.Scene,
 }

@@ -28,7 +28,7 @@ from linx_async import (
     Supervisor,
     Waiting,
 )
-from tests.fakes import Change, FakeSource, Forget, Put, Remove, Restore, Shelf
+from linx_async.testing import Change, FakeKernel, FakeSource, Forget, Put, Remove, Restore
 
 
 def ops_of_several_classes_are_told_apart(report: Report[Change]) -> str:
@@ -84,7 +84,7 @@ def any_store_will_do() -> list[Store]:
 
 
 def a_fake_source_is_a_source() -> Source[Mapping[str, str], dict[str, str], Change]:
-    return FakeSource(Shelf())
+    return FakeSource(FakeKernel())
 
 
 async def tell(report: Report[Change] | SourceError) -> None: ...
@@ -129,8 +129,8 @@ def to_run_is_what_task_groups_start(loop: Loop[Any, Any, Change], other: Superv
     print(run)
 
 
-async def hints(shelf: Shelf) -> Hint:
-    with shelf.watch() as queue, anyio.move_on_after(1):
+async def hints(kernel: FakeKernel) -> Hint:
+    with kernel.watch() as queue, anyio.move_on_after(1):
         async for hint in queue:
             return hint
     return Hint("lost", keys=None, lost=True)

@@ -12,12 +12,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.project_files import project_files
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "linx_async"
 SUBSYSTEMS = ("sysctl", "cgroup", "rtnl", "netfilter")
 KERNEL_DOORS = ("os", "socket", "fcntl", "ctypes", "mmap", "select")
 PURE = {"os.PathLike", "os.fspath", "os.strerror"}  # fine with `from os import …`
-LATE_IMPORTS = ("trio", "pyroute2", "rich", "click", "cattrs")
+LATE_IMPORTS = (
+    *("trio", "pyroute2", "rich", "click", "cattrs"),
+    *("prometheus_client", "opentelemetry", "pytest", "hypothesis"),
+)
 LONGEST_MODULE = 300
 
 # Spelt so that this file does not name them itself.
@@ -34,7 +39,6 @@ FORBIDDEN = re.compile(
     """,
     re.VERBOSE,
 )
-NOT_OURS = {"__pycache__", "_build", "build", "dist", "node_modules", "venv"}
 
 
 def modules() -> list[Path]:
@@ -44,7 +48,7 @@ def modules() -> list[Path]:
 def packages() -> list[str]:
     """The packages that a user of the library imports."""
     there = [name for name in SUBSYSTEMS if (PACKAGE / name / "__init__.py").exists()]
-    return ["linx_async", *(f"linx_async.{name}" for name in there)]
+    return ["linx_async", "linx_async.metrics", *(f"linx_async.{name}" for name in there)]
 
 
 def place(path: Path) -> str:
@@ -191,26 +195,13 @@ def test_an_import_loads_no_optional_package(package: str) -> None:
     assert sorted(set(LATE_IMPORTS) & set(loaded)) == []
 
 
-def project_files() -> list[Path]:
-    """What git tracks or would track; without git, everything that is not built or installed."""
-    git = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    if (ROOT / ".git").exists():
-        listed = subprocess.run(git, capture_output=True, text=True, check=False)
-        if listed.returncode == 0:
-            paths = [ROOT / name for name in listed.stdout.split("\0") if name]
-            return sorted(path for path in paths if path.is_file())
-    return sorted(path for path in walk(ROOT) if path.is_file())
-
-
-def walk(folder: Path) -> Iterator[Path]:
-    for path in folder.iterdir():
-        hidden = path.name.startswith(".") and path.name not in {".ci", ".gitignore"}
-        if hidden or path.name in NOT_OURS or path.name.endswith(".egg-info"):
-            continue
-        if path.is_dir() and not path.is_symlink():
-            yield from walk(path)
-        else:
-            yield path
+def test_all_packages_are_imported_where_no_optional_one_is_installed() -> None:
+    code = f"""
+import sys
+sys.modules.update(dict.fromkeys({LATE_IMPORTS!r}))
+import linx_async.config, linx_async.testing, {", ".join(packages())}
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
 def test_no_file_names_a_machine_path_or_a_package_registry() -> None:

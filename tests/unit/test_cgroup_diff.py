@@ -8,7 +8,6 @@ from collections.abc import Mapping
 import pytest
 
 from linx_async import Claim, DesiredStateError, OpError, Ownership, Plan, Verb, Waiting
-from linx_async._flat.diff import FlatOp
 from linx_async.cgroup import (
     Observed,
     ReleaseLimit,
@@ -17,6 +16,7 @@ from linx_async.cgroup import (
     Value,
     diff,
 )
+from linx_async.cgroup.ops import LimitOp
 
 INODE = "77"
 FREE = "8:0 rbps={} wbps=max riops=max wiops={}"
@@ -27,7 +27,7 @@ def planned(
     values: Mapping[str, str],
     *claims: Claim,
     revert: bool = False,
-) -> Plan[FlatOp]:
+) -> Plan[LimitOp]:
     observed = Observed(values, incarnation=INODE)
     owned = Ownership().with_claims(claims)
     return diff(desired, observed, owned, revert_on_release=revert)

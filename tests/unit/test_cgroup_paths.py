@@ -116,7 +116,7 @@ def test_a_name_that_is_no_file_name_is_refused(name: str) -> None:
         ("cgroup.procs", "add_process"),
         ("cgroup.threads", "add_process"),
         ("cgroup.subtree_control", "enable_controllers"),
-        ("cgroup.kill", "destroy"),
+        ("cgroup.kill", "kill"),
         ("cgroup.type", "create"),
         ("memory.reclaim", "a write of your own"),
         ("memory.pressure", "a write of your own"),

@@ -8,10 +8,11 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from linx_async import (
@@ -30,6 +31,7 @@ from linx_async import (
     rtnl,
 )
 from linx_async._core.reconcile import identity_of
+from linx_async.cli.commands import linx as linx_command
 from linx_async.cli.demo.firewall import FIREWALL
 from linx_async.cli.demo.stage import Stage
 from linx_async.cli.demo.view import told
@@ -102,15 +104,18 @@ def test_a_plan_is_shown_part_by_part_with_all_that_is_due(
     ]
 
 
-def test_a_pass_is_shown_in_the_past_tense(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pass_is_shown_in_the_past_tense_and_what_is_left_in_a_table(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     failure: Failure[Any] = Failure(SET, REFUSED)
     report: Report[Any] = Report(False, (SET, REVERT), (failure,), (RELEASE,))
     assert shown(capsys, APPLY, PartResult.of_report(SYSCTL, report)) == [
         "sysctl:",
         "  set net.a = 1 (was 0)",
         "  revert net.b to 0 (was 1)",
-        "  failed: net.f: EACCES (Permission denied): may not be written",
-        "  not tried, as it depends on what failed: release net.c",
+        "part    key    what       why",
+        "sysctl  net.f  failed     EACCES (Permission denied): may not be written",
+        "sysctl  net.c  not tried  it depends on what failed: release net.c",
         "host.toml: not converged: 2 changes made, 1 key failed, 1 key not tried",
     ]
 
@@ -165,6 +170,8 @@ def test_the_json_of_a_pass_has_every_field() -> None:
                         "value": "1",
                         "was": "0",
                         "text": "set net.a = 1 (is 0)",
+                        "reason": "it is otherwise",
+                        "present": "0",
                     }
                 ],
                 "failed": [
@@ -314,6 +321,27 @@ def test_help_and_version_are_told() -> None:
         assert "Exit codes:\n" in done.stdout
 
 
+def test_whatever_runs_an_event_loop_lets_one_choose_which() -> None:
+    found = {
+        " ".join(name)
+        for name, command in commands(linx_command)
+        if any(option.name == "backend" for option in command.params)
+    }
+    loops = {"plan", "apply", "run", "demo", "show", "import sysctl", "doctor"}
+    # These ask another process, or read files.
+    others = {"confirm", "status", "pause", "resume", "reconcile", "install-unit", "import nft"}
+    assert loops <= found
+    assert not found & others
+
+
+def commands(group: click.Group, *above: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, *above, name)
+        else:
+            yield (*above, name), command
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -321,16 +349,18 @@ def test_help_and_version_are_told() -> None:
         (["paln", "x"], "No such command 'paln'"),
         (["plan", "x", "y"], "unexpected extra argument"),
         (["plan", "--bogus", "x"], "No such option"),
-        (["run", "--interval", "0", "x"], "'--interval': expected more, got 0.0"),
-        (["run", "--interval", "nan", "x"], "'--interval': expected more, got nan"),
+        (["run", "--interval", "0", "x"], "'--interval': expected more than zero, got 0.0"),
+        (["run", "--interval", "nan", "x"], "'--interval': expected more than zero, got nan"),
         (["run", "--debounce", "-1", "x"], "'--debounce': expected zero or more, got -1.0"),
         (["run", "--debounce", "inf", "x"], "expected at most"),
         (["run", "--backend", "curio", "x"], "'curio' is not one of"),
         (["demo", "--rounds", "0"], "0 is not in the range"),
+        (["apply", "--confirm", "soon", "x"], "'soon' is not a valid number of seconds"),
+        (["apply", "--check", " ", "x"], "'--check': expected a command, got none"),
         (["plan", "none.toml"], "linx: none.toml: cannot be read: No such file or directory"),
         (["apply", "none.toml"], "linx: none.toml: cannot be read: No such file or directory"),
         (["run", "none.toml"], "linx: none.toml: cannot be read: No such file or directory"),
-        (["plan", "."], "linx: .: this is a directory"),
+        (["plan", "/"], "linx: /: this directory has no file"),
         (["plan", "--state-dir", __file__, "x"], "is a file"),
     ],
 )

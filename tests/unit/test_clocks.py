@@ -10,25 +10,16 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
 
 import anyio
 import anyio.lowlevel
 import pytest
 from anyio import from_thread, to_thread
 
-from linx_async.testing.clocks import virtual_backend, virtual_backends
-
-T = TypeVar("T")
+from linx_async.testing.clocks import run_in_virtual_time, virtual_backend, virtual_backends
 
 pytestmark = pytest.mark.virtual_time
-
-
-def in_virtual_time(backend: str, main: Callable[[], Awaitable[T]]) -> T:
-    name, options = virtual_backend(backend)
-    return anyio.run(main, backend=name, backend_options=options)
 
 
 @pytest.mark.anyio
@@ -93,8 +84,8 @@ def test_a_thousand_sleepers_wake_in_the_same_order_on_both_backends() -> None:
                 group.start_soon(sleeper, number)
         return woken
 
-    on_asyncio = in_virtual_time("asyncio", main)
-    on_trio = in_virtual_time("trio", main)
+    on_asyncio = run_in_virtual_time(main, backend="asyncio")
+    on_trio = run_in_virtual_time(main, backend="trio")
     assert [number for _, number in on_asyncio] == [number for _, number in on_trio]
     assert [time for time, _ in on_asyncio] == pytest.approx([time for time, _ in on_trio])
     assert on_asyncio == sorted(on_asyncio)
@@ -196,7 +187,7 @@ def test_the_default_executor_is_shut_down_in_real_time() -> None:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(None, threading.get_native_id)
 
-    assert in_virtual_time("asyncio", main) != threading.get_native_id()
+    assert run_in_virtual_time(main, backend="asyncio") != threading.get_native_id()
 
 
 def test_each_call_gives_fresh_clocks() -> None:
@@ -209,3 +200,13 @@ def test_each_call_gives_fresh_clocks() -> None:
 def test_a_backend_that_is_none_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="'curio' is no backend"):
         virtual_backend("curio")
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_function_with_arguments_runs_in_virtual_time_and_gives_its_result(backend: str) -> None:
+    async def sleep(*seconds: float) -> float:
+        for each in seconds:
+            await anyio.sleep(each)
+        return anyio.current_time()
+
+    assert run_in_virtual_time(sleep, 3600, 60, backend=backend) == 3660

@@ -187,7 +187,7 @@ def test_rules_stay_text_until_they_are_needed(monkeypatch: pytest.MonkeyPatch) 
         ),
         (
             "[netfilter.ip.a]\nrecreate = 1",
-            "2: [netfilter.ip.a] recreate: expected True or False, got 1",
+            "2: [netfilter.ip.a] recreate: expected true or false, got 1",
         ),
         (
             "[netfilter]\nlifetim = 1",
@@ -200,8 +200,8 @@ def test_rules_stay_text_until_they_are_needed(monkeypatch: pytest.MonkeyPatch) 
         (
             "[netfilter]\nzz = 1",
             (
-                "2: [netfilter] zz: unknown key; known are lifetime, on_conflict, recreate, text, "
-                "file, inet, ip, arp, netdev, bridge, ip6"
+                "2: [netfilter] zz: unknown key; known are lifetime, on_conflict, recreate, "
+                "interval, debounce, monitor, text, file, inet, ip, arp, netdev, bridge, ip6"
             ),
         ),
         (

@@ -143,8 +143,8 @@ def test_what_is_declared_is_taken_by_the_source() -> None:
         (
             "[rtnl]\nzzz = 1",
             (
-                "2: [rtnl] zzz: unknown key; known are protocol, on_conflict, links, addresses, "
-                "routes, rules, neighbours, nexthops"
+                "2: [rtnl] zzz: unknown key; known are protocol, on_conflict, interval, debounce, "
+                "monitor, links, addresses, routes, rules, neighbours, nexthops"
             ),
         ),
         (

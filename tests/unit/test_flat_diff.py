@@ -11,7 +11,7 @@ from linx_async._flat.observed import Observed
 from linx_async._flat.ops import ReleaseValue, RevertValue, SetValue
 from linx_async._flat.values import same_numbers
 
-WORDS = Vocabulary(
+WORDS = Vocabulary[FlatOp](
     lambda _key, text, value: text == value or same_numbers(text, value),
     SetValue,
     RevertValue,
@@ -24,7 +24,7 @@ def planned(
     observed: Mapping[str, str],
     *claims: Claim,
     revert: bool = False,
-    words: Vocabulary = WORDS,
+    words: Vocabulary[FlatOp] = WORDS,
 ) -> tuple[FlatOp, ...]:
     owned = Ownership().with_claims(claims)
     return diff(desired, Observed(observed), owned, words, revert_on_release=revert).ops
@@ -136,7 +136,7 @@ def claims_on(*keys: str) -> list[Claim]:
     return [Claim(key, "1", "0", "1") for key in keys]
 
 
-def spreading(words: Vocabulary = WORDS) -> Vocabulary:
+def spreading(words: Vocabulary[FlatOp] = WORDS) -> Vocabulary[FlatOp]:
     """`all` sets `a` and `b`; `x` and `y` are one, `y` in thousandths."""
 
     def effects(key: str, text: str, others: Mapping[str, str]) -> dict[str, str]:
@@ -144,7 +144,7 @@ def spreading(words: Vocabulary = WORDS) -> Vocabulary:
         found |= {"y": f"{text}000"} if key == "x" else {"x": text[:-3]} if key == "y" else {}
         return {other: value for other, value in found.items() if other in others}
 
-    return Vocabulary(
+    return Vocabulary[FlatOp](
         words.same,
         words.set,
         words.revert,
@@ -191,8 +191,8 @@ def test_a_zero_comes_after_what_makes_it_one() -> None:
     assert [op.key for op in ops] == ["b", "a"]
 
 
-def twins() -> Vocabulary:
-    return Vocabulary(
+def twins() -> Vocabulary[FlatOp]:
+    return Vocabulary[FlatOp](
         WORDS.same,
         WORDS.set,
         WORDS.revert,

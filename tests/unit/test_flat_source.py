@@ -9,7 +9,6 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import ClassVar
 
 import anyio
 import pytest
@@ -31,10 +30,10 @@ def same(_key: str, text: str, value: str) -> bool:
     return text == value or same_numbers(text, value)
 
 
-class Folder(FlatSource[Settings]):
+class Folder(FlatSource[Settings, FlatOp]):
     """A directory of files, `a/b` being the key of one."""
 
-    vocabulary: ClassVar[Vocabulary] = Vocabulary(same, SetValue, RevertValue, ReleaseValue)
+    vocabulary: Vocabulary[FlatOp] = Vocabulary(same, SetValue, RevertValue, ReleaseValue)
 
     def __init__(self, root: Path) -> None:
         super().__init__()

@@ -20,7 +20,7 @@ from linx_async import (
     Waiting,
 )
 from linx_async._core.model import keys_of
-from tests.fakes import Change, Forget, Put, Remove, Restore
+from linx_async.testing import Change, Forget, Put, Remove, Restore
 
 put = Put("a", "1")
 remove = Remove("b")
@@ -79,6 +79,24 @@ def test_a_report_has_all_that_a_pass_can_tell() -> None:
         *("flapping", "trigger", "revision", "duration", "timings"),
     }
     assert Report[Change](converged=True).last_applied == Ownership()
+
+
+def test_a_report_says_in_one_line_what_a_pass_did_and_what_is_missing() -> None:
+    report = Report[Change](
+        converged=False,
+        applied=(put, remove),
+        failed=(Failure(None, OpError("c", errno.EACCES)),),
+        pending=(Put("d", "1"),),
+        waiting=(Waiting("e", "not there"),),
+        conflicts=(Conflict("f", "somebody else has it"),),
+        flapping=("a",),
+    )
+    assert str(report) == (
+        "not converged; applied: put a = 1; applied: remove b"
+        "; failed: c: EACCES (Permission denied); pending: put d = 1"
+        "; waiting: e: not there; conflict: f: somebody else has it; flapping: a"
+    )
+    assert str(Report[Change](converged=True)) == "converged"
 
 
 @pytest.mark.parametrize(

@@ -256,3 +256,15 @@ def test_a_table_tells_which_of_its_rules_is_wrong() -> None:
         DesiredStateError, match=r"chains\[0\]\.rules\[1\]: ip saddr: the table has"
     ):
         Table("ip", "fw", [Chain("c", [rule(nft.accept()), wrong])])
+
+
+def test_an_object_of_any_kind_is_named_by_its_kind() -> None:
+    by_kind = rule(nft.object_reference("limit", "slow")).within("inet", {})
+    assert by_kind == rule(nft.limit_reference("slow")).within("inet", {})
+    with pytest.raises(DesiredStateError, match="kind of object: expected one of counter, quota"):
+        nft.object_reference("limits", "slow")
+
+
+def test_a_map_has_one_thing_for_a_value() -> None:
+    with pytest.raises(DesiredStateError, match="tcp dport: has something for one value twice"):
+        nft.tcp.dport.vmap({22: nft.accept(), "ssh": nft.drop()})

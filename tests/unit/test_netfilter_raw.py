@@ -43,10 +43,8 @@ class Told(Conversation):
             said[type] = elements(count)
         return [Message(type, 0, 0, 0, GENMSG + said[type])] if type in said else []
 
-
-@pytest.fixture(autouse=True)
-def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(raw, "_PAUSE", 0)
+    def pause(self, seconds: float) -> None:
+        """Time does not pass here."""
 
 
 COUNT = be32(SetAttribute.COUNT, 3)

@@ -379,3 +379,34 @@ def test_what_is_wrong_with_an_object_is_named(what: str) -> None:
 
 def test_a_security_context_is_text() -> None:
     assert make.secmark("a", "system_u:object_r:x_t:s0").body[4:-1].rstrip(b"\0").endswith(b":s0")
+
+
+# Sizes
+
+
+def test_a_set_has_no_more_elements_than_it_has_room_for() -> None:
+    with pytest.raises(DesiredStateError, match="size: 1 is less than the 2 elements"):
+        Set("s", "ipv4_addr", ["10.0.0.1", "10.0.0.2"], size=1)
+    assert Set("s", "ipv4_addr", ["10.0.0.1", "10.0.0.1", "*"], size=1).size == 1
+
+
+def test_nor_does_it_get_more() -> None:
+    full = Set("s", "ipv4_addr", ["10.0.0.1"], size=1)
+    assert full.adding(["10.0.0.1"]) == full
+    with pytest.raises(DesiredStateError, match="size: 1 is less than the 2 elements"):
+        full.adding(["10.0.0.2"])
+    assert full.removing(["10.0.0.1"]).adding(["10.0.0.2"]).size == 1
+
+
+@pytest.mark.parametrize(
+    "ranges", [[(10, 20), (21, 30)], [(0, 5), (10, 20)], [(10, 20), (30, 65535)], [(1, 2), (0, 0)]]
+)
+def test_a_range_takes_the_room_of_one_element(ranges: list[tuple[int, int]]) -> None:
+    assert Set("s", "inet_service", ranges, interval=True, size=2).size == 2
+    with pytest.raises(DesiredStateError, match="size: 1 is less than the 2 elements"):
+        Set("s", "inet_service", ranges, interval=True, size=1)
+
+
+def test_a_constant_set_that_has_just_room_for_its_own_gets_room_for_more() -> None:
+    fixed = Set("s", "inet_service", [22], constant=True)
+    assert (fixed.size, fixed.adding([80]).size) == (1, 2)

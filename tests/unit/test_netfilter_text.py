@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -146,6 +147,13 @@ def test_all_bytes_of_a_table_count() -> None:
     sets = (RawSet("s", bytes(3), (bytes(4), bytes(5))),)
     one = RawTable("ip", "x", bytes(1), (bytes(2),), (bytes(6),), sets, (bytes(7),), (bytes(8),))
     assert one.size == 1 + 2 + 6 + 3 + 4 + 5 + 7 + 8
+
+
+def test_texts_count_as_well_but_tell_no_tables_apart() -> None:
+    (plain,) = table("a")
+    told = evolve(plain, texts={1: "accept"})
+    assert told == plain
+    assert told.size == plain.size + len("accept")
 
 
 def test_what_was_unused_for_longest_is_forgotten_first() -> None:

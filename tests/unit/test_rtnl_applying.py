@@ -11,7 +11,8 @@ from attrs import evolve
 
 from linx_async import NetworkNamespace, Verb
 from linx_async._kernel.exchange import Refusal
-from linx_async._kernel.netlink import Flag, attribute_map
+from linx_async._kernel.netlink import MESSAGE, Flag, attribute_map
+from linx_async._kernel.socket import packed_change
 from linx_async.rtnl.applying import Encoder
 from linx_async.rtnl.codec import address, link, neighbour, nexthop, route, rule
 from linx_async.rtnl.codec.wire import NoInterface, NoNamespace, Type
@@ -216,16 +217,19 @@ def test_routes_in_their_thousands_are_the_messages_of_one_each(thing: Route) ->
     adds = list(map(added, many))
     deletes = [DeleteRoute(op.prefix, op.packed, tagged(thing)) for op in adds]
     one, new = encoder(), encoder()
-    assert new.added_routes(adds) == [one.steps(op)[0][0][2] for op in adds]
-    assert new.deleted_routes(deletes) == [one.steps(op)[0][0][2] for op in deletes]
+    assert new.added_routes(adds) == [packed_change(*one.steps(op)[0][0]) for op in adds]
+    assert new.deleted_routes(deletes) == [packed_change(*one.steps(op)[0][0]) for op in deletes]
 
 
 def test_routes_of_several_prefixes_and_ways_are_not_mixed_up() -> None:
     things = [
         Route(f"10.{at}.0.0/{16 + at % 2}", f"10.0.0.{1 + at % 3}", "eth0", metric=at % 2)
-        for at in range(0, 12, 2)
+        for at in range(12)
     ]
-    found = [route.decode(each, NAMES) for each in encoder().added_routes(map(added, things))]
+    found = [
+        route.decode(each[MESSAGE.size :], NAMES)
+        for each in encoder().added_routes(list(map(added, things)))
+    ]
     assert [(each.key, each.gateway) for each in found] == [
         (each.key, each.gateway) for each in things
     ]

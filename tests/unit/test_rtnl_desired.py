@@ -723,10 +723,19 @@ def routes_by_hand() -> list[Route]:
     ]
 
 
-def test_a_table_takes_routes_alone_and_names_what_is_none() -> None:
-    routes: Any = [Route("10.0.0.0/8", "10.0.0.1"), ("default", "10.0.0.1")]
+def test_a_table_takes_routes_in_their_short_forms_too() -> None:
+    short = RouteTable(
+        [("default", "10.0.0.1"), {"destination": "192.0.2.0/24", "type": "blackhole"}]
+    )
+    assert short == RouteTable(
+        [Route("default", "10.0.0.1"), Route("192.0.2.0/24", type="blackhole")]
+    )
+
+
+def test_and_names_what_is_no_route() -> None:
+    routes: Any = [Route("10.0.0.0/8", "10.0.0.1"), 7]
     assert refusal(RouteTable, routes) == (
-        "routes[1]: expected a Route, got ('default', '10.0.0.1')"
+        "routes[1]: expected a Route, a mapping or a tuple, got 7"
     )
 
 

@@ -17,7 +17,7 @@ from attrs import frozen
 import linx_async
 
 from ..entry import ERROR, INTERRUPTED
-from ..output import complain
+from ..output import complain, has_screen
 from .inside import SCENES
 from .view import Event, JsonView, PlainView, View
 
@@ -103,8 +103,7 @@ def _troubles(event: Event) -> list[str]:
 def _view(as_json: bool, plain: bool) -> View:
     if as_json:
         return JsonView()
-    is_terminal = sys.stdout is not None and sys.stdout.isatty()
-    if plain or not is_terminal or os.environ.get("TERM", "dumb") == "dumb":
+    if plain or not has_screen():
         return PlainView()
     try:
         from .live import LiveView  # late: it takes rich, and time

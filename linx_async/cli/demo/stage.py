@@ -68,7 +68,7 @@ class Stage:
     quiet_writes: int = field(default=0, init=False)
 
     async def tell(self, event: str, **fields: Any) -> None:
-        """Tell of something; see docs/cli.md for what there is."""
+        """Tell of something; see docs/reference/cli.md for what there is."""
         await to_thread.run_sync(self._tell, {"event": event, **fields})
 
     async def outlast(self, number: int, broken: Break) -> None:

@@ -30,7 +30,7 @@ from .packet import (
     vlan,
 )
 from .ports import masquerade, redirect
-from .references import counter, limit_reference, quota_reference
+from .references import counter, limit_reference, object_reference, quota_reference
 from .rejecting import reject
 from .routing import FibLookup, fib
 from .rules import Built, rule
@@ -96,6 +96,7 @@ __all__ = [
     "masquerade",
     "meta",
     "notrack",
+    "object_reference",
     "oif",
     "oifname",
     "pkttype",

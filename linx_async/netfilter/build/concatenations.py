@@ -35,7 +35,7 @@ class Concatenation(Key):
 
 
 def concat(*fields: Field) -> Concatenation:
-    """Several fields, to be looked up together, as nft's `ip saddr . tcp dport`.
+    """Several fields, to be looked up together: `ip saddr . tcp dport` in nft(8).
 
     Raises:
         DesiredStateError: There are fewer than two or more than five, or one cannot be there.

@@ -50,6 +50,8 @@ def log(
 ) -> Term:
     """Write a line to the kernel's log, or send the packet to a group of listeners.
 
+    The kernel's part of it is net/netfilter/nft_log.c.
+
     Args:
         prefix: What the line begins with.
         level: `emerg`, `alert`, `crit`, `err`, `warn`, `notice`, `info`, `debug` or `audit`;

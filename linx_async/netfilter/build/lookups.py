@@ -94,6 +94,8 @@ def _parted(key: Key, items: Iterable[tuple[Any, Rest]]) -> tuple[list[ranges.En
             default = rest
         else:
             entries.append((_spans(key, value), rest))
+    if len({spans for spans, _ in entries}) != len(entries):
+        raise wrong(key.name, "has something for one value twice")
     return entries, default
 
 

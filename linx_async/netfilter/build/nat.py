@@ -171,6 +171,8 @@ def snat(
 ) -> Term:
     """Another source address, in a chain of type `nat` of hook postrouting or input.
 
+    The kernel's part of it is net/netfilter/nft_nat.c.
+
     Args:
         to: The address; of several the first and the last, or a network; or what a map has:
             `snat(ip.saddr.map({"10.0.0.1": "192.0.2.1"}))`, with tuples of address and port.
@@ -194,6 +196,8 @@ def dnat(
     persistent: bool = False,
 ) -> Term:
     """Another destination address, in a chain of type `nat` of hook prerouting or output.
+
+    The kernel's part of it is net/netfilter/nft_nat.c.
 
     Args:
         to: As of `snat`.

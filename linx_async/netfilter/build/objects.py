@@ -11,6 +11,12 @@ __all__ = ["counter_object", "limit_object", "quota_object"]
 def counter_object(name: str, comment: str | None = None) -> Object:
     """A counter: `rule(…, counter(name="…"))`.
 
+    The kernel's part of it is net/netfilter/nft_counter.c.
+
+    Args:
+        name: Its name.
+        comment: What nft shows with it.
+
     Raises:
         DesiredStateError: It is no name, or the comment is none.
     """
@@ -20,7 +26,14 @@ def counter_object(name: str, comment: str | None = None) -> Object:
 def quota_object(
     name: str, number: int, unit: str = "bytes", *, over: bool = False, comment: str | None = None
 ) -> Object:
-    """A quota; arguments as of `quota`.
+    """A quota (net/netfilter/nft_quota.c).
+
+    Args:
+        name: Its name.
+        number: How much.
+        unit: Of what: `bytes`, `kbytes` (1024) or `mbytes`.
+        over: Whether a rule by it goes on only after so much has come.
+        comment: What nft shows with it.
 
     Raises:
         DesiredStateError: A value is wrong.
@@ -40,7 +53,17 @@ def limit_object(
     over: bool = False,
     comment: str | None = None,
 ) -> Object:
-    """A limit; arguments as of `limit`.
+    """A limit (net/netfilter/nft_limit.c).
+
+    Args:
+        name: Its name.
+        rate: How many.
+        per: In which time: `second`, `minute`, `hour`, `day` or `week`.
+        unit: Of what: `packets`, `bytes`, `kbytes` (1024) or `mbytes`.
+        burst: How many may come at once; default: 5 packets, and no more bytes than the rate.
+        burst_unit: Of what, where bytes are counted: as of `unit`; default: `bytes`.
+        over: Whether a rule by it goes on only for more.
+        comment: What nft shows with it.
 
     Raises:
         DesiredStateError: A value is wrong.

@@ -71,6 +71,8 @@ def masquerade(
 ) -> Term:
     """The address of the interface that the packet leaves by as its source.
 
+    The kernel's part of it is net/netfilter/nft_masq.c.
+
     Args:
         port: The port, or the first and the last of several.
         random: As of `snat`.
@@ -90,7 +92,7 @@ def redirect(
     random: bool = False,
     persistent: bool = False,
 ) -> Term:
-    """This machine as the destination.
+    """This machine as the destination (net/netfilter/nft_redir.c).
 
     Args:
         port: The port, the first and the last of several, or what a map has.

@@ -1,4 +1,4 @@
-"""Counters, quotas and limits of the table, by name."""
+"""Counters, quotas, limits and other objects of the table, by name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from ..._core.checks import wrong
+from ..._core.checks import one_of, wrong
 from ..desired.names import check_name
 from ..desired.objects import OBJECT_TYPES
 from . import wire
@@ -18,7 +18,7 @@ from .terms import Term
 if TYPE_CHECKING:
     from .drafting import Drafting
 
-__all__ = ["ObjectReference", "counter", "limit_reference", "quota_reference"]
+__all__ = ["ObjectReference", "counter", "limit_reference", "object_reference", "quota_reference"]
 
 
 @frozen(eq=False)
@@ -62,7 +62,7 @@ def _reference(kind: str, name: str | Mapped) -> ObjectReference:
 
 
 def counter(name: str | Mapped | None = None) -> Term:
-    """Count packets and bytes.
+    """Count packets and bytes (net/netfilter/nft_counter.c).
 
     Args:
         name: Of an object of the table that counts, or what a map has:
@@ -77,6 +77,8 @@ def counter(name: str | Mapped | None = None) -> Term:
 def limit_reference(name: str | Mapped) -> Term:
     """A limit of the table by name, or the one that a map has, as nft's `limit name "ssh"`.
 
+    The kernel's part of it is net/netfilter/nft_objref.c.
+
     Raises:
         DesiredStateError: It is no name.
     """
@@ -86,7 +88,25 @@ def limit_reference(name: str | Mapped) -> Term:
 def quota_reference(name: str | Mapped) -> Term:
     """A quota of the table by name, or the one that a map has, as nft's `quota name "guests"`.
 
+    The kernel's part of it is net/netfilter/nft_objref.c.
+
     Raises:
         DesiredStateError: It is no name.
     """
     return _reference("quota", name)
+
+
+def object_reference(kind: str, name: str | Mapped) -> Term:
+    """Any object of the table by name, or the one that a map has: nft's `ct helper set "ftp"`.
+
+    The kernel's part of it is net/netfilter/nft_objref.c.
+
+    Args:
+        kind: `ct helper`, `ct timeout`, `ct expectation`, `secmark`, `synproxy`, `counter`,
+            `limit` or `quota`.
+        name: Its name, or what a map has.
+
+    Raises:
+        DesiredStateError: There is no such kind, or it is no name.
+    """
+    return _reference(one_of(kind, "kind of object", OBJECT_TYPES), name)

@@ -84,6 +84,8 @@ class Rejection(Term):
 def reject(with_: str | None = None) -> Rejection:
     """Drop the packet, and tell its sender, as nft's `reject with icmpx port-unreachable`.
 
+    The kernel's part of it is net/netfilter/nft_reject_inet.c.
+
     Args:
         with_: What the sender is told: `tcp reset`, or `icmp`, `icmpv6`, or `icmpx` for either,
             and a code: `icmp host-unreachable`, `icmpv6 no-route`, `icmpx admin-prohibited`.

@@ -90,6 +90,8 @@ class FibLookup:
 def fib(*words: str) -> FibLookup:
     """A look into the routing tables, as nft's `fib saddr . iif`.
 
+    The kernel's part of it is net/netfilter/nft_fib.c.
+
     Args:
         words: What of the packet is looked up: `saddr` or `daddr`, and some of `mark`, `iif`,
             `oif`.

@@ -48,8 +48,9 @@ class Built:
 def rule(*terms: Term, comment: str | None = None) -> Built:
     """A rule: `rule(tcp.dport == 22, ct.state.any_of("new"), counter(), accept())`.
 
-    A packet goes from left to right, as far as matches are true of it. Where a field is in a
-    header, it is also matched that the header is there.
+    A packet goes from left to right, as far as matches are true of it (nft_do_chain(),
+    net/netfilter/nf_tables_core.c). Where a field is in a header, it is also matched that the
+    header is there.
 
     The rule is the one that nft makes of the same words, and so the two are equal; but not where
     nft 1.0.6 makes something else of them: it puts `tcp sport` after `tcp dport 22 counter` before

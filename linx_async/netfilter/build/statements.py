@@ -68,7 +68,7 @@ def quota_expression(number: int, unit: str, over: bool) -> wire.Expression:
 
 
 def quota(number: int, unit: str = "bytes", *, over: bool = False) -> Term:
-    """Go on until so much has come; or with `over` only after.
+    """Go on until so much has come; or with `over` only after (net/netfilter/nft_quota.c).
 
     Args:
         number: How much.
@@ -127,6 +127,8 @@ def limit(
 ) -> Term:
     """Go on for as many packets, or bytes, in a time; or with `over` only for more.
 
+    The kernel's part of it is net/netfilter/nft_limit.c.
+
     Args:
         rate: How many.
         per: In which time: `second`, `minute`, `hour`, `day` or `week`.
@@ -142,14 +144,14 @@ def limit(
 
 
 def notrack() -> Term:
-    """Conntrack does not look at the packet."""
+    """Conntrack does not look at the packet (net/netfilter/nft_ct.c)."""
     return Statement(("notrack", b""))
 
 
 def queue(
     number: int = 0, last: int | None = None, *, bypass: bool = False, fanout: bool = False
 ) -> Term:
-    """Hand the packet to a program (NFQUEUE), which decides.
+    """Hand the packet to a program (NFQUEUE), which decides (net/netfilter/nft_queue.c).
 
     Args:
         number: The queue.
@@ -174,6 +176,8 @@ def queue(
 
 def flow_add(flowtable: str) -> Term:
     """Packets of this connection take the flowtable's way from now on, as `flow add @ft`.
+
+    The kernel's part of it is net/netfilter/nft_flow_offload.c.
 
     Raises:
         DesiredStateError: It is no name of a flowtable.

@@ -57,6 +57,8 @@ def ct_helper(
 ) -> Object:
     """A helper of conntrack, for protocols with connections that belong together.
 
+    The kernel's part of it is net/netfilter/nft_ct.c.
+
     Args:
         name: Its name.
         helper: The kernel's name of it: `ftp`, `sip`, `tftp`…
@@ -88,7 +90,7 @@ def ct_timeout(
     family: str = "inet",
     comment: str | None = None,
 ) -> Object:
-    """How long conntrack keeps connections.
+    """How long conntrack keeps connections (net/netfilter/nft_ct.c).
 
     Args:
         name: Its name.
@@ -130,7 +132,7 @@ def ct_expectation(
     family: str = "ip",
     comment: str | None = None,
 ) -> Object:
-    """Connections that are to be expected beside one.
+    """Connections that are to be expected beside one (net/netfilter/nft_ct.c).
 
     Args:
         name: Its name.
@@ -172,6 +174,8 @@ def synproxy(
 ) -> Object:
     """What a proxy for new TCP connections offers: it lets those through that answer.
 
+    The kernel's part of it is net/netfilter/nft_synproxy.c.
+
     Args:
         name: Its name.
         mss: The maximum segment size, in bytes.
@@ -197,7 +201,12 @@ def synproxy(
 
 
 def secmark(name: str, context: str, *, comment: str | None = None) -> Object:
-    """A security context for packets, as of SELinux.
+    """A security context for packets, as of SELinux (net/netfilter/nft_meta.c).
+
+    Args:
+        name: Its name.
+        context: The context: `system_u:object_r:ssh_server_packet_t:s0`.
+        comment: What nft shows with it.
 
     Raises:
         DesiredStateError: A field is wrong.

@@ -44,27 +44,32 @@ class Verdict(Term):
 
 
 def accept() -> Verdict:
-    """The packet passes this hook's chain."""
+    """The packet passes this hook's chain (net/netfilter/nf_tables_core.c)."""
     return Verdict(Code.ACCEPT)
 
 
 def drop() -> Verdict:
-    """The packet goes no further."""
+    """The packet goes no further (net/netfilter/nf_tables_core.c)."""
     return Verdict(Code.DROP)
 
 
 def continue_() -> Verdict:
-    """The next rule is looked at; for verdict maps."""
+    """The next rule is looked at; for verdict maps (net/netfilter/nf_tables_core.c)."""
     return Verdict(Code.CONTINUE)
 
 
 def return_() -> Verdict:
-    """The rules behind the jump are looked at; in a base chain, its policy is the verdict."""
+    """The rules behind the jump are looked at; in a base chain, its policy is the verdict.
+
+    The kernel's part of it is net/netfilter/nf_tables_core.c.
+    """
     return Verdict(Code.RETURN)
 
 
 def jump(chain: str) -> Verdict:
     """The rules of another chain are looked at, and after them the next rule.
+
+    The kernel's part of it is net/netfilter/nf_tables_core.c.
 
     Raises:
         DesiredStateError: It is no name of a chain.
@@ -74,6 +79,8 @@ def jump(chain: str) -> Verdict:
 
 def goto(chain: str) -> Verdict:
     """The rules of another chain are looked at instead of the next ones.
+
+    The kernel's part of it is net/netfilter/nf_tables_core.c.
 
     Raises:
         DesiredStateError: It is no name of a chain.

@@ -8,7 +8,6 @@ from typing import Final
 from .object_abi import (
     CounterAttribute,
     FlowtableAttribute,
-    FlowtableFlag,
     FlowtableHookAttribute,
     ObjectAttribute,
     ObjectType,
@@ -26,13 +25,7 @@ from .set_abi import (
 )
 
 __all__ = [
-    "GROUP_NFTABLES",
-    "GROUP_NFTRACE",
-    "NAME_MAXLEN",
     "SUBSYSTEM",
-    "USERDATA_MAXLEN",
-    "VALUE_MAXLEN",
-    "BatchAttribute",
     "BatchMessage",
     "ChainAttribute",
     "ChainFlag",
@@ -46,18 +39,13 @@ __all__ = [
     "ExpressionAttribute",
     "Family",
     "FlowtableAttribute",
-    "FlowtableFlag",
     "FlowtableHookAttribute",
-    "GenerationAttribute",
     "HookAttribute",
-    "InetHook",
     "ListAttribute",
     "Message",
-    "NetdevHook",
     "ObjectAttribute",
     "ObjectType",
     "RuleAttribute",
-    "RuleCompatAttribute",
     "SetAttribute",
     "SetDescAttribute",
     "SetFieldAttribute",
@@ -71,13 +59,6 @@ __all__ = [
 
 SUBSYSTEM: Final = 10
 """NFNL_SUBSYS_NFTABLES: the upper byte of a message's type, and res_id of a batch's messages."""
-GROUP_NFTABLES: Final = 7
-"""NFNLGRP_NFTABLES: the multicast group of changes."""
-GROUP_NFTRACE: Final = 9
-NAME_MAXLEN: Final = 256
-"""NFT_NAME_MAXLEN: the longest name of a table, chain, set or object, with its NUL."""
-USERDATA_MAXLEN: Final = 256
-VALUE_MAXLEN: Final = 64
 
 
 class Family(IntEnum):
@@ -99,14 +80,13 @@ class BatchMessage(IntEnum):
     END = 17
 
 
-class BatchAttribute(IntEnum):
-    """NFNL_BATCH_*: what BEGIN carries."""
-
-    GENID = 1
-
-
 class Message(IntEnum):
     """NFT_MSG_*, with the subsystem: as nlmsg_type has it."""
+
+    @property
+    def number(self) -> int:
+        """The same without the subsystem, as a `Change` has it."""
+        return int(self) & 0xFF
 
     NEWTABLE = 0xA00
     GETTABLE = 0xA01
@@ -144,39 +124,10 @@ class Message(IntEnum):
     GETSETELEM_RESET = 0xA21
 
 
-class GenerationAttribute(IntEnum):
-    """NFTA_GEN_*: u32 id, u32 pid, string."""
-
-    ID = 1
-    PROC_PID = 2
-    PROC_NAME = 3
-
-
 class ListAttribute(IntEnum):
     """NFTA_LIST_*."""
 
     ELEM = 1
-
-
-class InetHook(IntEnum):
-    """NF_INET_* (and NF_BR_*, which has the same): the hooks of inet, ip, ip6 and bridge.
-
-    Of arp, NF_ARP_IN is 0, NF_ARP_OUT 1.
-    """
-
-    PREROUTING = 0
-    INPUT = 1
-    FORWARD = 2
-    OUTPUT = 3
-    POSTROUTING = 4
-    INGRESS = 5
-
-
-class NetdevHook(IntEnum):
-    """NF_NETDEV_*: the hooks of netdev."""
-
-    INGRESS = 0
-    EGRESS = 1
 
 
 class HookAttribute(IntEnum):
@@ -254,13 +205,6 @@ class RuleAttribute(IntEnum):
     ID = 9
     POSITION_ID = 10
     CHAIN_ID = 11
-
-
-class RuleCompatAttribute(IntEnum):
-    """NFTA_RULE_COMPAT_*: u32 each."""
-
-    PROTO = 1
-    FLAGS = 2
 
 
 class DataAttribute(IntEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from attrs import frozen
@@ -23,6 +23,7 @@ __all__ = [
     "encoded",
     "expressions",
     "joined",
+    "renamed",
 ]
 
 T = TypeVar("T")
@@ -199,6 +200,27 @@ def _sent(element: bytes, set_ids: Sequence[tuple[str, int]], chain_ids: Sequenc
             raise ValueError(f"chain_ids: {len(chain_ids)} are given, and {part.chain} is used")
         return part.with_chain(chain_ids[number])
     return part.body
+
+
+def renamed(body: bytes, sets: Mapping[str, str]) -> bytes:
+    """The same expressions with other sets.
+
+    Args:
+        body: The canonical body of a rule.
+        sets: The names of the others, by the names of those that are named in it.
+
+    Raises:
+        NetlinkDecodeError: It is malformed.
+    """
+    return b"".join([_renamed(each, sets) for each in elements(body)])
+
+
+def _renamed(element: bytes, sets: Mapping[str, str]) -> bytes:
+    part = part_of(element)
+    if isinstance(part, bytes):
+        return part
+    other = None if part.set is None else sets.get(part.set)
+    return part.body if other is None else part.with_set(other)
 
 
 def expressions(body: bytes) -> tuple[tuple[str, bytes], ...]:

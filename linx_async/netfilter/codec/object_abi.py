@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 
 __all__ = [
     "CounterAttribute",
     "FlowtableAttribute",
-    "FlowtableFlag",
     "FlowtableHookAttribute",
     "ObjectAttribute",
     "ObjectType",
@@ -48,13 +47,6 @@ class ObjectAttribute(IntEnum):
     HANDLE = 6
     PAD = 7
     USERDATA = 8
-
-
-class FlowtableFlag(IntFlag):
-    """NFT_FLOWTABLE_*."""
-
-    HW_OFFLOAD = 0x1
-    COUNTER = 0x2
 
 
 class FlowtableAttribute(IntEnum):

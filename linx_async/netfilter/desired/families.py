@@ -8,7 +8,15 @@ from typing import Any, Final
 
 from ..._core.checks import between, one_of, wrong
 
-__all__ = ["FAMILIES", "HOOKS", "PRIORITIES", "check_family", "check_hook", "to_priority"]
+__all__ = [
+    "FAMILIES",
+    "FAMILY_NAMES",
+    "HOOKS",
+    "PRIORITIES",
+    "check_family",
+    "check_hook",
+    "to_priority",
+]
 
 FAMILIES: Final[Mapping[str, int]] = {
     "inet": 1,
@@ -19,6 +27,9 @@ FAMILIES: Final[Mapping[str, int]] = {
     "ip6": 10,
 }
 """Families by name (NFPROTO_*, include/uapi/linux/netfilter.h)."""
+
+FAMILY_NAMES: Final[Mapping[int, str]] = {number: name for name, number in FAMILIES.items()}
+"""Families by number."""
 
 _INET: Final = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}
 

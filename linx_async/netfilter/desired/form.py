@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
-from typing import Final
+from typing import Any, Final
 
 from attrs import field, frozen
 
-from ..._core.checks import wrong
+from ..._core.checks import U32, between, wrong
 from .datatypes import DataType, is_range_of, parts_of
-from .elements import NOTHING, Elements, Rest
+from .elements import CATCHALL, NOTHING, Elements, Rest
 from .keys import VERDICT, KeyType
-from .ranges import OPEN
+from .ranges import OPEN, zero_end
 
-__all__ = ["Form", "constant_size", "default_userdata", "packed"]
+__all__ = ["Form", "check_size", "constant_size", "default_userdata", "packed"]
 
 # enum nftnl_udata_set_types, as nft's mnl_nft_set_add() fills them in.
 _KEY_ORDER, _DATA_ORDER, _KEY_TYPEOF, _DATA_TYPEOF, _DATA_INTERVAL = 0, 1, 3, 4, 6
@@ -95,6 +95,25 @@ def constant_size(elements: Elements) -> int | None:
     """How many elements nft says that a constant set has: twice as many as it has ranges."""
     size = len(elements) + sum(OPEN in rest.userdata for rest in elements.values())
     return size or None
+
+
+def check_size(value: Any, what: str, elements: Elements, form: Form) -> int:
+    """How many elements a set may have, which is no less than it has.
+
+    Of a range kernels count one element, or older ones (Linux 6.1) each end; of `*` none
+    (nft_add_set_elem() in net/netfilter/nf_tables_api.c).
+
+    Raises:
+        DesiredStateError: It is none, or fewer.
+    """
+    size = between(value, what, 1, U32)
+    least = len(elements) - (CATCHALL in elements)
+    if form.in_ranges:
+        # One up to the last value has no end, and an end at zero is of no range.
+        least = (least - (zero_end(form.key.length) in elements) + 1) // 2
+    if least > size:
+        raise wrong(what, f"{size} is less than the {least} elements that are declared")
+    return size
 
 
 def default_userdata(key: KeyType, data: KeyType | None, *, is_map: bool) -> bytes:

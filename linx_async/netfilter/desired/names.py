@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from ..._core.checks import check_text, wrong
 
-__all__ = ["check_comment", "check_name"]
+__all__ = ["LONGEST_NAME", "check_comment", "check_name"]
 
-_LONGEST_NAME: Final = 255  # NFT_NAME_MAXLEN with its NUL
+LONGEST_NAME: Final = 255
+"""Bytes of the name of anything in a table, or of a table (NFT_NAME_MAXLEN with its NUL)."""
 _LONGEST_COMMENT: Final = 128  # NFTNL_UDATA_COMMENT_MAXLEN in libnftnl
 _ANONYMOUS: Final = re.compile(r"\A__(?:set|map|chain)\d+\Z")
 
@@ -20,7 +21,7 @@ def check_name(value: Any, what: str) -> str:
     Raises:
         DesiredStateError: It is none, or one that the kernel gives to what has none.
     """
-    name = check_text(value, what, _LONGEST_NAME)
+    name = check_text(value, what, LONGEST_NAME)
     if not name:
         raise wrong(what, "is empty")
     if _ANONYMOUS.match(name):

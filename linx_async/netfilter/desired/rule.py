@@ -35,7 +35,8 @@ class Rule(Checked):
         chains: The anonymous chains it jumps or goes to, in that order.
         userdata: What else libnftnl keeps with it.
         compat: The protocol and flags of xtables matches in it (NFTA_RULE_COMPAT).
-        text: The same for people, in nft's syntax, where that is known.
+        text: The same for people, where it is known: as its author wrote it, or as nft lists it.
+            It makes no difference to anything.
 
     Raises:
         DesiredStateError: A field is wrong.

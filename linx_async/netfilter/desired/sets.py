@@ -12,7 +12,7 @@ from .changes import changes_between, with_added, with_removed
 from .datatypes import to_data_type, to_key_type
 from .elements import Elements, Rest
 from .entries import to_elements
-from .form import Form, constant_size, default_userdata
+from .form import Form, check_size, constant_size, default_userdata
 from .keys import KeyType
 from .names import check_comment, check_name
 from .objects import to_object_type
@@ -41,7 +41,8 @@ class Set(Checked):
         timeouts: Whether elements may go after a time of their own.
         timeout_ms: Milliseconds after which elements go, where they do not say it themselves.
         gc_interval_ms: Milliseconds between two collections of elements whose time is over.
-        size: How many elements it may have; None leaves it to the kernel.
+        size: How many elements it may have; None leaves it to the kernel. Of a range kernels
+            may count both ends (Linux 6.1 does).
         memory: Whether it shall rather be small than fast (NFT_SET_POL_MEMORY).
         auto_merge: Whether nft may join ranges that touch each other.
         expressions: The statements that each element has, canonical.
@@ -115,6 +116,7 @@ class Set(Checked):
         )
         if constant and name and size is None:
             size = constant_size(filled)
+        form = Form(key, found, kind, interval)
         self.__attrs_init__(
             name if name == "" else check_name(name, "name"),
             key,
@@ -127,7 +129,7 @@ class Set(Checked):
             check_flag(timeouts, "timeouts") or timeout_ms is not None,
             or_none(timeout_ms, "timeout_ms", lambda value, what: between(value, what, 1, U64)),
             or_none(gc_interval_ms, "gc_interval_ms", lambda v, what: between(v, what, 1, U32)),
-            or_none(size, "size", lambda value, what: between(value, what, 1, U32)),
+            or_none(size, "size", lambda value, what: check_size(value, what, filled, form)),
             check_flag(memory, "memory"),
             auto_merge,
             expressions,
@@ -172,7 +174,8 @@ class Set(Checked):
             entries: What else there shall be, as in `elements`.
 
         Raises:
-            DesiredStateError: One is wrong, is there with something else, or overlaps one that is.
+            DesiredStateError: One is wrong, is there with something else, overlaps one that is, or
+                there is no room for them.
         """
         return self._with(with_added(self.elements, entries, self.form))
 
@@ -203,9 +206,11 @@ class Set(Checked):
     def _with(self, elements: Elements) -> Set:
         """The same with other elements, and where it has just room for its own, for those."""
         made = with_elements(self, elements)
-        if not self.constant or self.size != constant_size(self.elements):
-            return made
-        return evolve(made, size=constant_size(elements))
+        if self.constant and self.size == constant_size(self.elements):
+            return evolve(made, size=constant_size(elements))
+        if self.size is not None:
+            check_size(self.size, "size", elements, self.form)
+        return made
 
 
 def with_elements(value: Set, elements: Elements) -> Set:
@@ -214,6 +219,11 @@ def with_elements(value: Set, elements: Elements) -> Set:
         Set,
         *(elements if name == "elements" else getattr(value, name) for name in _FIELDS),
     )
+
+
+def with_name(value: Set, name: str) -> Set:
+    """A set of another name, which is known to be right."""
+    return unchecked(Set, *(name if each == "name" else getattr(value, each) for each in _FIELDS))
 
 
 _FIELDS: Final = tuple(each.name for each in fields(Set))

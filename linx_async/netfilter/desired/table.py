@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from attrs import evolve, field, frozen
 
-from ..._core.checks import Checked, check_flag, or_none, wrong
+from ..._core.checks import Checked, between, check_flag, check_interface, or_none, wrong
 from ..._core.errors import DesiredStateError
 from .chain import Chain
 from .families import check_family
@@ -29,6 +29,8 @@ class _Named(Protocol):
 
 
 T = TypeVar("T", bound=_Named)
+
+_LAST_INDEX: Final = 2**31 - 1
 
 
 def _unordered(entries: tuple[_Named, ...]) -> frozenset[_Named]:
@@ -52,6 +54,9 @@ class Table(Checked):
         comment: What nft shows with it.
         dormant: Whether its chains are off.
         userdata: What else libnftnl keeps with it.
+        links: The indices of the interfaces that its rules name by index (`iif`, `oif`), by name,
+            as they were where it was compiled: where one has another index, the table waits.
+            `netfilter.parse` fills it in.
 
     Raises:
         DesiredStateError: A field is wrong, or two entries have one name; the message says which.
@@ -66,6 +71,7 @@ class Table(Checked):
     comment: str | None
     dormant: bool
     userdata: bytes
+    links: tuple[tuple[str, int], ...] = field(eq=False)
 
     def __init__(
         self,
@@ -79,6 +85,7 @@ class Table(Checked):
         comment: str | None = None,
         dormant: bool = False,
         userdata: bytes = b"",
+        links: Mapping[str, int] | Iterable[tuple[str, int]] = (),
     ) -> None:
         check_family(family, "family")
         declared = _entries("sets", Set, sets)
@@ -99,6 +106,10 @@ class Table(Checked):
             or_none(comment, "comment", check_comment),
             check_flag(dormant, "dormant"),
             userdata,
+            tuple(
+                (check_interface(name, "links"), between(index, f"links: {name}", 1, _LAST_INDEX))
+                for name, index in dict(links).items()
+            ),
         )
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from ..._core.errors import DesiredStateError, OpError
 from ..._core.model import Conflict, Plan
 from ..desired import Table
@@ -22,8 +24,14 @@ def diff(
     replace: bool = False,
     recreate: bool = False,
     anew: bool = False,
+    instead: bool = False,
+    unmoved: Container[str] = (),
+    stepwise: bool = True,
 ) -> Plan[NetfilterOp]:
     """The ops that lead from the table that is there to the desired one: one batch, all or nothing.
+
+    Where packets could get past in one go, it leads only part of the way (`Plan.interim`).
+    The kernel commits a batch as a whole: nf_tables_commit() in net/netfilter/nf_tables_api.c.
 
     ========== ============================================================================
     what       told from others by
@@ -43,6 +51,11 @@ def diff(
         recreate: Whether what the kernel takes and passes over (comments, the values of limits)
             is made anew where it differs; else that is reported.
         anew: Whether a table of ours is deleted and made anew, whatever differs.
+        instead: Whether it takes the place of another table, which goes once the chains of this
+            one have hooks.
+        unmoved: The names of sets that the kernel was told to change, and did not.
+        stepwise: Whether to go step by step where packets could get past; else the plan is all that
+            it comes to in the end.
 
     Raises:
         DesiredStateError: There are rules in it that are not compiled yet.
@@ -68,18 +81,28 @@ def diff(
             0 if observed is None else observed.head.handle,
             why,
         )
-        return Plan(((head, *draft_new(desired, again=observed is not None)),))
-    ops, passed_over = draft_contents(desired, observed, recreate=recreate)
+        new = draft_new(desired, again=observed is not None, instead=instead, stepwise=stepwise)
+        return Plan(((head, *new.ops),), interim=new.interim)
+    draft = draft_contents(
+        desired,
+        observed,
+        recreate=recreate,
+        instead=instead,
+        unmoved=unmoved,
+        stepwise=stepwise,
+    )
+    passed_over = draft.passed_over
     if observed.head.comment != desired.comment:
         passed_over[desired.key] = "its comment is another"
     first: list[NetfilterOp] = []
     if standing is Standing.ORPHAN:
         first.append(AdoptTable(desired.family, desired.name, flags))
-    batch = (*first, *ops)
+    batch = (*first, *draft.ops)
     return Plan(
         (batch,) if batch else (),
         failed=tuple(
             OpError(key, None, f"{what}, and the kernel changes it only if it is made anew")
             for key, what in passed_over.items()
         ),
+        interim=draft.interim,
     )

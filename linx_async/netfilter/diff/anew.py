@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import TypeVar
 
 from attrs import define, field
@@ -11,7 +12,7 @@ from ..desired import Rule, Table
 from ..desired.keys import VERDICT
 from ..desired.rule import compiled
 from ..observed import ObservedTable
-from .parts import chain_changes, object_changes, outgrows, set_changes
+from .parts import chain_changes, object_changes, outgrows, set_changes, set_update
 
 __all__ = ["Anew"]
 
@@ -28,6 +29,7 @@ class Anew:
         objects: Why, by the object's key.
         flowtables: Why, by the flowtable's name.
         passed_over: What differs and the kernel does not change, by key.
+        unmoved: The names of sets that the kernel was told to change, and did not.
     """
 
     chains: dict[str, str] = field(factory=dict)
@@ -35,24 +37,36 @@ class Anew:
     objects: dict[str, str] = field(factory=dict)
     flowtables: dict[str, str] = field(factory=dict)
     passed_over: dict[str, str] = field(factory=dict)
+    unmoved: Container[str] = ()
 
     @classmethod
-    def of(cls, desired: Table, observed: ObservedTable, *, recreate: bool) -> Anew:
+    def of(
+        cls,
+        desired: Table,
+        observed: ObservedTable,
+        *,
+        recreate: bool,
+        unmoved: Container[str] = (),
+    ) -> Anew:
         """Those parts.
 
         Args:
             desired: What should be there.
             observed: What is.
             recreate: Whether what the kernel takes and passes over is made anew too.
+            unmoved: The names of sets that the kernel was told to change, and did not.
         """
-        anew = cls()
+        anew = cls(unmoved=unmoved)
         for chain in desired.chains:
             if (old := observed.chains.get(chain.name)) is not None:
                 why = chain_changes(chain, old.head.chain)
                 anew._judge(chain.name, chain.key, anew.chains, why, recreate)
         for each in desired.sets:
             if (there := observed.sets.get(each.name)) is not None:
-                anew._judge(each.name, each.key, anew.sets, set_changes(each, there.set), recreate)
+                why = set_changes(each, there.set)
+                if each.name in unmoved and not any(why):
+                    why = "", set_update(each, there.set)
+                anew._judge(each.name, each.key, anew.sets, why, recreate)
                 if each.constant and each.elements != there.set.elements:
                     anew.sets[each.name] = "it is constant, and has other elements"
                 elif outgrows(each, there.set):

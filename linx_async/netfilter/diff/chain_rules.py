@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
+from ..codec.expressions import renamed
 from ..desired import Rule
 from ..observed import ObservedRule
 from ..ops import AddRule, DeleteRule, FlushChain, MoveRule, NetfilterOp, ReplaceRule
-from .ahead import put_ahead
 from .matching import matched
 from .order import Listed, Placed, edit_script
-from .steps import Delete, Flush, Insert, Last, Move, Replace
+from .steps import Delete, Flush, Insert, Move, Replace
 
-__all__ = ["added_again", "draft_rules"]
+__all__ = ["draft_rules"]
+
+_NONE: Final[Mapping[str, str]] = {}
 
 
 def draft_rules(
-    chain: str, desired: Sequence[Rule], observed: Sequence[ObservedRule]
+    chain: str,
+    desired: Sequence[Rule],
+    observed: Sequence[ObservedRule],
+    gone: Sequence[ObservedRule] = (),
+    stand_ins: Mapping[str, str] = _NONE,
 ) -> list[NetfilterOp]:
     """What makes the rules of a chain the desired ones, in the order in which it is sent.
 
@@ -24,57 +31,57 @@ def draft_rules(
         chain: The chain's name.
         desired: The rules that should be there.
         observed: Those that are.
+        gone: Those that are deleted before; where they are desired, they go on counting.
+        stand_ins: The sets for which others stand in, by the names of these: a rule that uses the
+            one is known again when it uses the other.
     """
     if len(desired) == len(observed) and all(
         each is there.rule or each == there.rule
         for each, there in zip(desired, observed, strict=True)
     ):
         return []
-    script = edit_script(_placed(observed), _listed(desired))
+    wanted = _listed(desired, stand_ins)
+    script = edit_script(_placed(observed, stand_ins), wanted)
     by_handle = {each.handle: each for each in observed}
-    carried = script.carried
+    states = {column: observed[row].raw for column, row in script.carried.items()}
+    if gone:
+        new = (step.index for step in script.steps if isinstance(step, Insert))
+        columns = sorted(index for index in new if index not in states)
+        pairs = matched(_placed(gone, stand_ins), wanted, range(len(gone)), columns)
+        states |= {column: gone[row].raw for row, column in pairs}
     ops: list[NetfilterOp] = []
-
-    def state(index: int) -> bytes:
-        return observed[carried[index]].raw if index in carried else b""
-
     for step in script.steps:
         match step:
             case Insert(index, anchor):
-                ops.append(AddRule(chain, index, desired[index], anchor, state(index)))
+                rule, state = desired[index], states.get(index, b"")
+                ops.append(AddRule(chain, index, rule, anchor, state))
             case Replace(handle, index):
-                ops.append(ReplaceRule(chain, index, desired[index], handle, state(index)))
+                rule, state = desired[index], states.get(index, b"")
+                ops.append(ReplaceRule(chain, index, rule, handle, state))
             case Move(handle, index, anchor):
-                ops.append(MoveRule(chain, index, desired[index], handle, anchor, state(index)))
+                rule, state = desired[index], states.get(index, b"")
+                ops.append(MoveRule(chain, index, rule, handle, anchor, state))
             case Delete(handle):
                 ops.append(DeleteRule(chain, handle, by_handle[handle].rule))
             case Flush():
                 ops.append(FlushChain(chain, len(observed)))
-    return put_ahead(ops)
+    return ops
 
 
-def added_again(
-    chain: str, desired: Sequence[Rule], observed: Sequence[ObservedRule]
-) -> list[NetfilterOp]:
-    """All rules of a chain that was flushed; those that were there go on counting."""
-    placed, listed = _placed(observed), _listed(desired)
-    rows = range(len(observed))
-    pairs = matched(placed, listed, rows, range(len(desired)))
-    states = {column: observed[row].raw for row, column in pairs}
-    last = Last()
-    return [
-        AddRule(chain, index, rule, last, states.get(index, b""))
-        for index, rule in enumerate(desired)
-    ]
-
-
-def _placed(observed: Sequence[ObservedRule]) -> Placed:
+def _placed(observed: Sequence[ObservedRule], stand_ins: Mapping[str, str]) -> Placed:
     return Placed(
         tuple(each.rule for each in observed),
-        tuple(each.rule.comment for each in observed),
+        tuple(_tag(each.rule, stand_ins) for each in observed),
         handles=tuple(each.handle for each in observed),
     )
 
 
-def _listed(desired: Sequence[Rule]) -> Listed:
-    return Listed(tuple(desired), tuple(rule.comment for rule in desired))
+def _listed(desired: Sequence[Rule], stand_ins: Mapping[str, str]) -> Listed:
+    return Listed(tuple(desired), tuple(_tag(rule, stand_ins) for rule in desired))
+
+
+def _tag(rule: Rule, stand_ins: Mapping[str, str]) -> str | None:
+    """What a rule is known by when it changes."""
+    if rule.comment is None and stand_ins:
+        return renamed(rule.body, stand_ins).hex()
+    return rule.comment

@@ -27,18 +27,26 @@ def tables_of(owned: Ownership) -> set[tuple[str, str]]:
 
 
 def draft_leftover(
-    desired: Table | None, observed: Observed, owned: Ownership
+    desired: Table | None, observed: Observed, owned: Ownership, replaced: str = ""
 ) -> tuple[list[DeleteTable], frozenset[str]]:
     """The ops that delete the tables of our record that are desired no more, and what is stale.
 
     A table of that name which is not ours, or which another program owns now, is left alone.
+
+    Args:
+        desired: The table that is desired.
+        observed: What is there.
+        owned: Our record.
+        replaced: The key of a table that goes too, whoever made it; empty for none.
     """
-    others = [key for key in owned if desired is None or key != desired.key]
+    others = dict.fromkeys(key for key in owned if desired is None or key != desired.key)
+    if replaced:
+        others[replaced] = None
     deleted = [
         DeleteTable(table.family, table.head.name, table.head.handle)
         for key in others
         if (table := observed.tables.get(key)) is not None
-        and table.head.ours
+        and (table.head.ours or key == replaced)
         and table.head.owner in {0, observed.port}
     ]
     return deleted, frozenset(others) - {op.key for op in deleted}

@@ -7,8 +7,9 @@ from typing import Final
 from ..codec.tables import ObjectHead
 from ..desired import Chain, Object, Set
 from ..desired.objects import OBJECT_TYPES
+from .times import same_time
 
-__all__ = ["chain_changes", "object_changes", "outgrows", "set_changes"]
+__all__ = ["chain_changes", "object_changes", "outgrows", "set_changes", "set_update"]
 
 _QUOTA: Final = OBJECT_TYPES["quota"]
 _WRITTEN: Final = 0xFFFF
@@ -51,6 +52,22 @@ def set_changes(desired: Set, observed: Set) -> tuple[str, str]:
     if desired.size is None and observed.size not in {None, _WRITTEN}:
         return "", f"it has the size {observed.size}"
     return "", _comment(desired.comment, observed.comment)
+
+
+def set_update(desired: Set, observed: Set) -> str:
+    """What of a set is changed in place, by kernels that do so; empty for nothing.
+
+    Linux 6.1 takes another size and changes nothing (nf_tables_newset() in
+    net/netfilter/nf_tables_api.c).
+    """
+    # That it has no size is nothing that the kernel is told.
+    if desired.size is not None and desired.size != observed.size:
+        return f"its size is {_shown(observed.size)}"
+    if not same_time(desired.timeout_ms, observed.timeout_ms):
+        return f"its timeout is {_shown(observed.timeout_ms)}"
+    if desired.gc_interval_ms != observed.gc_interval_ms:
+        return f"its gc-interval is {_shown(observed.gc_interval_ms)}"
+    return ""
 
 
 def outgrows(desired: Set, observed: Set) -> bool:

@@ -14,13 +14,13 @@ from ..desired import Chain, Rule
 from ..ops import AddRule, NetfilterOp
 from .steps import Last
 
-__all__ = ["is_shut", "shut", "shuts"]
+__all__ = ["SHUT", "is_shut", "shut"]
 
 _CODE: Final = pack(VerdictAttribute.CODE, be32(Verdict.DROP))
 _DROP: Final = pack(Immediate.DREG, be32(0)) + pack(
     Immediate.DATA, pack(DataAttribute.VERDICT, _CODE)
 )
-_SHUT: Final = Rule(
+SHUT: Final = Rule(
     canonical(joined([("immediate", _DROP)])).body,
     "shut until the policy holds",
     text='drop comment "shut until the policy holds"',
@@ -40,9 +40,4 @@ def shut(chains: Iterable[Chain]) -> list[NetfilterOp]:
     nft_chain_commit_drop_policy() in nf_tables_commit()): a packet in between would find the old
     policy. The next round of the pass finds these rules, which nobody declared, and deletes them.
     """
-    return [AddRule(each.name, len(each.rules), _SHUT, Last()) for each in chains if is_shut(each)]
-
-
-def shuts(op: NetfilterOp) -> bool:
-    """Whether an op adds such a rule."""
-    return isinstance(op, AddRule) and op.rule is _SHUT
+    return [AddRule(each.name, len(each.rules), SHUT, Last()) for each in chains if is_shut(each)]

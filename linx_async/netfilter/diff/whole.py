@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
-from itertools import chain
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
-from attrs import define, field
+from attrs import evolve, field, frozen
 
-from ..desired import Elements, Rest, Set, Table
+from ..desired import Chain, Table
 from ..desired.objects import OBJECT_TYPES
 from ..desired.rule import compiled
-from ..observed import ObservedTable
+from ..observed import ObservedRule, ObservedTable
 from ..ops import (
     AddChain,
     AddElements,
@@ -20,7 +19,6 @@ from ..ops import (
     AddRule,
     AddSet,
     DeleteChain,
-    DeleteElements,
     DeleteFlowtable,
     DeleteObject,
     DeleteSet,
@@ -30,107 +28,204 @@ from ..ops import (
     UpdateObject,
     UpdateSet,
 )
+from .ahead import are_mixed, have_slow, put_ahead
 from .anew import Anew
-from .chain_rules import added_again, draft_rules
-from .multiset import element_changes
-from .ranges import range_changes
+from .batch import Batch
+from .chain_rules import draft_rules
+from .early import early_ops
+from .elements import draft_elements
+from .giving_way import give_way, rules_in_the_way
+from .parts import set_update
 from .shutting import shut
-from .times import same_time, settled
+from .slow import is_slow_table
+from .stand_ins import stand_ins_of, with_chains, with_sets
 from .written import written_sets
 
-__all__ = ["draft_contents", "draft_new"]
+__all__ = ["Draft", "draft_contents", "draft_new"]
 
 
-@define
-class _Batch:
-    """The ops of one transaction, in the order in which the kernel takes them.
+@frozen
+class Draft:
+    """What is to be done next about the contents of a table.
 
     Attributes:
-        emptied: What is deleted because it is made anew, each after what uses it.
-        made: Objects, flowtables, chains and sets.
-        elements: Elements of sets, the deleted ones first.
-        rules: Rules.
-        deleted: What is deleted for good, each after what uses it.
+        ops: The ops, as one transaction.
+        passed_over: What differs and the kernel does not change, by key.
+        interim: Whether the rest has to wait until these are done.
     """
 
-    emptied: list[NetfilterOp] = field(factory=list)
-    made: list[NetfilterOp] = field(factory=list)
-    elements: list[NetfilterOp] = field(factory=list)
-    rules: list[NetfilterOp] = field(factory=list)
-    deleted: list[NetfilterOp] = field(factory=list)
-
-    def ops(self) -> list[NetfilterOp]:
-        """All of them."""
-        return [*self.emptied, *self.made, *self.elements, *self.rules, *self.deleted]
+    ops: list[NetfilterOp]
+    passed_over: dict[str, str] = field(factory=dict)
+    interim: bool = False
 
 
-def draft_new(desired: Table, *, again: bool = False) -> list[NetfilterOp]:
+def draft_new(
+    desired: Table, *, again: bool = False, instead: bool = False, stepwise: bool = True
+) -> Draft:
     """The ops that fill a table in which nothing is.
 
     Args:
         desired: What should be there.
-        again: Whether it takes the place of another in the same transaction.
+        again: Whether it takes the place of another of its name in the same transaction.
+        instead: Whether it takes the place of another, which goes once its chains have hooks.
+        stepwise: Whether to go step by step where packets could get past.
     """
-    batch = _Batch()
+    interim = stepwise and instead and is_slow_table(desired)
+    if interim:
+        unhooked = [each for each in desired.chains if not each.is_base]
+        desired = evolve(desired, chains=unhooked)
+    batch = Batch()
     batch.made += [AddObject(each) for each in desired.objects]
     batch.made += [AddFlowtable(each) for each in desired.flowtables]
     batch.made += [AddChain(each) for each in desired.chains]
     batch.made += [AddSet(each) for each in desired.sets]
     batch.elements += [AddElements(each, each.elements) for each in desired.sets if each.elements]
     for each in desired.chains:
-        batch.rules += draft_rules(each.name, compiled(each), ())
-    if again:
-        batch.rules += shut(desired.chains)
-    return batch.ops()
+        batch.rules[each.name] = draft_rules(each.name, compiled(each), ())
+    if again and stepwise:
+        batch.shut = shut(desired.chains)
+    return Draft(batch.ops(), interim=interim or bool(batch.shut))
 
 
 def draft_contents(
-    desired: Table, observed: ObservedTable, *, recreate: bool
-) -> tuple[list[NetfilterOp], dict[str, str]]:
-    """The ops that make what is in a table the desired, and what the kernel will not change.
+    desired: Table,
+    observed: ObservedTable,
+    *,
+    recreate: bool,
+    instead: bool = False,
+    unmoved: Container[str] = (),
+    stepwise: bool = True,
+) -> Draft:
+    """The ops that make what is in a table the desired, as far as the next round goes.
 
     Args:
         desired: What should be there.
         observed: What is.
         recreate: Whether what the kernel takes and passes over is made anew.
+        instead: Whether it takes the place of another, which goes once its chains have hooks.
+        unmoved: The names of sets that the kernel was told to change, and did not.
+        stepwise: Whether to go step by step where packets could get past; else the ops are all
+            that it comes to in the end.
     """
-    anew = Anew.of(desired, observed, recreate=recreate)
-    batch = _Batch()
-    affected = {
-        name
-        for name, there in observed.chains.items()
-        if name in anew.chains or (anew and any(anew.needs(each.rule) for each in there.rules))
-    }
-    _give_way(batch.emptied, observed, anew, affected)
-    _objects(batch, desired, observed, anew)
-    _flowtables(batch, desired, observed, anew)
-    _chains(batch, desired, observed, anew)
-    written = written_sets(rule for chain in desired.chains for rule in compiled(chain))
-    _sets(batch, desired, observed, anew, written)
-    for each in desired.chains:
+    anew = Anew.of(desired, observed, recreate=recreate, unmoved=unmoved)
+    passed_over = anew.passed_over
+    if not stepwise:
+        going = rules_in_the_way(observed, anew)
+        rules = _rules(desired, observed, going, {})
+        return Draft(_batch(desired, observed, anew, going, rules, rules).ops(), passed_over)
+    target = with_sets(desired, observed, anew) if anew.sets else desired
+    if target is not desired:
+        anew = Anew.of(target, observed, recreate=recreate, unmoved=unmoved)
+    going = rules_in_the_way(observed, anew)
+    names = stand_ins_of(desired, observed.sets, (each.name for each in target.sets))
+    rules = _rules(target, observed, going, names)
+    guarded: frozenset[str] = frozenset()
+    live = instead or any(each.head.chain.is_base for each in observed.chains.values())
+    wanting = [
+        each.name
+        for each in target.chains
+        if live and _wants(each, rules[each.name], observed, anew, going)
+    ]
+    if wanting:
+        target, guarded = with_chains(target, observed, wanting)
+        rules = _rules(target, observed, going, names)
+    batch = _batch(target, observed, anew, going, rules, guarded)
+    if not live:
+        batch.shut = []  # there is nothing yet that packets could get past
+    early = early_ops(batch, observed, anew) if live else []
+    ops = batch.ops()
+    if early and len(early) < len(ops):
+        return Draft(early, passed_over, interim=True)
+    # Whether a set was changed is to be seen, and elements have its old time until then.
+    updated = any(isinstance(op, UpdateSet) for op in ops)
+    rest = bool(_some_ahead(ops) or batch.shut or updated) or target is not desired
+    return Draft(ops, passed_over, rest)
+
+
+def _rules(
+    target: Table,
+    observed: ObservedTable,
+    going: Mapping[str, Sequence[ObservedRule]],
+    stand_ins: Mapping[str, str],
+) -> dict[str, list[NetfilterOp]]:
+    """What makes the rules of each chain what is headed for.
+
+    Args:
+        target: What is headed for.
+        observed: What is there.
+        going: The rules that are deleted before, by chain.
+        stand_ins: The sets for which others stand in, by the names of these.
+    """
+    found: dict[str, list[NetfilterOp]] = {}
+    for each in target.chains:
+        gone = going.get(each.name, ())
         there = observed.chains.get(each.name)
         rules = () if there is None else there.rules
-        write = added_again if each.name in affected else draft_rules
-        batch.rules += write(each.name, compiled(each), rules)
+        if gone:
+            handles = {rule.handle for rule in gone}
+            rules = tuple(rule for rule in rules if rule.handle not in handles)
+        found[each.name] = draft_rules(each.name, compiled(each), rules, gone, stand_ins)
+    return found
+
+
+def _wants(
+    chain: Chain,
+    ops: Sequence[NetfilterOp],
+    observed: ObservedTable,
+    anew: Anew,
+    going: Mapping[str, Sequence[ObservedRule]],
+) -> bool:
+    """Whether another chain has to stand in while this one's rules change."""
+    if not have_slow(ops) or (anew and any(map(anew.needs, compiled(chain)))):
+        return False
+    if chain.name not in observed.chains:
+        return chain.is_base  # packets come to others only once something names them
+    return chain.name in going or are_mixed(ops)
+
+
+def _batch(
+    target: Table,
+    observed: ObservedTable,
+    anew: Anew,
+    going: Mapping[str, Sequence[ObservedRule]],
+    rules: Mapping[str, Sequence[NetfilterOp]],
+    guarded: Container[str],
+) -> Batch:
+    """All that makes a table what is headed for.
+
+    Args:
+        target: What is headed for.
+        observed: What is there.
+        anew: What of it is made anew.
+        going: The rules that are in the way of that, by chain.
+        rules: What makes its rules so, by chain.
+        guarded: The chains in which rules may change as they like: others stand in for them.
+    """
+    batch = Batch()
+    batch.emptied = give_way(observed, anew, going)
+    _objects(batch, target, observed, anew)
+    _flowtables(batch, target, observed, anew)
+    _chains(batch, target, observed, anew)
+    written = written_sets(rule for chain in target.chains for rule in compiled(chain))
+    _sets(batch, target, observed, anew, written)
+    batch.rules = {
+        name: [*ops] if name in guarded else put_ahead(ops) for name, ops in rules.items()
+    }
     changed = {op.part.name for op in batch.made if isinstance(op, AddChain | UpdateChain)}
-    batch.rules += shut(each for each in desired.chains if each.name in changed)
-    if not any(isinstance(op, AddRule) and op.ahead for op in batch.rules):
+    batch.shut = shut(
+        each for each in target.chains if each.name in changed and each.name not in guarded
+    )
+    if not any(map(_some_ahead, batch.rules.values())):
         # Else rules are left until the next round, and what they use with them.
-        _delete(batch.deleted, desired, observed, anew, affected)
-    return batch.ops(), anew.passed_over
+        _delete(batch.deleted, target, observed, anew, going)
+    return batch
 
 
-def _give_way(
-    ops: list[NetfilterOp], observed: ObservedTable, anew: Anew, affected: Iterable[str]
-) -> None:
-    ops += _flushes(sorted(affected), observed)
-    ops += [DeleteSet(observed.sets[name].set) for name in anew.sets]
-    ops += [DeleteChain(observed.chains[name].head.chain) for name in anew.chains]
-    ops += [DeleteObject(observed.objects[key].object) for key in anew.objects]
-    ops += [DeleteFlowtable(observed.flowtables[name].flowtable) for name in anew.flowtables]
+def _some_ahead(ops: Iterable[NetfilterOp]) -> bool:
+    return any(isinstance(op, AddRule) and op.ahead for op in ops)
 
 
-def _objects(batch: _Batch, desired: Table, observed: ObservedTable, anew: Anew) -> None:
+def _objects(batch: Batch, desired: Table, observed: ObservedTable, anew: Anew) -> None:
     for each in desired.objects:
         there = observed.objects.get(each.key)
         if there is None or each.key in anew.objects:
@@ -139,13 +234,13 @@ def _objects(batch: _Batch, desired: Table, observed: ObservedTable, anew: Anew)
             batch.made.append(UpdateObject(each, each.body))
 
 
-def _flowtables(batch: _Batch, desired: Table, observed: ObservedTable, anew: Anew) -> None:
+def _flowtables(batch: Batch, desired: Table, observed: ObservedTable, anew: Anew) -> None:
     for each in desired.flowtables:
         if each.name not in observed.flowtables or each.name in anew.flowtables:
             batch.made.append(AddFlowtable(each))
 
 
-def _chains(batch: _Batch, desired: Table, observed: ObservedTable, anew: Anew) -> None:
+def _chains(batch: Batch, desired: Table, observed: ObservedTable, anew: Anew) -> None:
     for each in desired.chains:
         there = observed.chains.get(each.name)
         if there is None or each.name in anew.chains:
@@ -155,8 +250,9 @@ def _chains(batch: _Batch, desired: Table, observed: ObservedTable, anew: Anew) 
 
 
 def _sets(
-    batch: _Batch, desired: Table, observed: ObservedTable, anew: Anew, written: Container[str]
+    batch: Batch, desired: Table, observed: ObservedTable, anew: Anew, written: Container[str]
 ) -> None:
+    kept = {"", *(each.key for each in desired.chains), *(each.key for each in desired.objects)}
     for each in desired.sets:
         there = observed.sets.get(each.name)
         if there is None or each.name in anew.sets:
@@ -165,46 +261,10 @@ def _sets(
                 batch.elements.append(AddElements(each, each.elements))
             continue
         old = there.set
-        # That it has no size is nothing that the kernel is told.
-        sized = each.size is not None and each.size != old.size
-        timed = same_time(each.timeout_ms, old.timeout_ms)
-        if sized or not timed or each.gc_interval_ms != old.gc_interval_ms:
+        if set_update(each, old) and each.name not in anew.unmoved:
             batch.made.append(UpdateSet(each))
-        _elements(batch.elements, each, old, alive=old.dynamic or each.name in written)
-
-
-def _elements(ops: list[NetfilterOp], wanted: Set, there: Set, *, alive: bool) -> None:
-    if wanted.elements is there.elements:
-        return
-    few = wanted.changes_from(there)
-    if few is not None and not there.timeouts and not alive:
-        come, gone = few
-        _change(ops, wanted, gone, come)
-        return
-    new, old = wanted.elements.items_by_key, there.elements.items_by_key
-    if there.timeouts:
-        new = settled(new, old, there.timeout_ms)
-    transient = (lambda _: True) if alive else (lambda rest: bool(rest.expires))
-    compare = range_changes if wanted.interval and not wanted.type.fields else element_changes
-    changes = compare(new, old, managed=wanted.managed, transient=transient)
-    _change(
-        ops,
-        wanted,
-        {key: old[key] for key in chain(changes.deleted, changes.changed)},
-        {key: new[key] for key in chain(changes.changed, changes.added)},
-    )
-
-
-def _change(
-    ops: list[NetfilterOp],
-    wanted: Set,
-    deleted: Mapping[bytes, Rest],
-    added: Mapping[bytes, Rest],
-) -> None:
-    if deleted:
-        ops.append(DeleteElements(wanted, Elements(deleted)))
-    if added:
-        ops.append(AddElements(wanted, Elements(added)))
+        alive = old.dynamic or each.name in written
+        draft_elements(batch.elements, each, old, alive=alive, kept=kept)
 
 
 def _delete(
@@ -212,11 +272,13 @@ def _delete(
     desired: Table,
     observed: ObservedTable,
     anew: Anew,
-    affected: Iterable[str],
+    going: Mapping[str, Sequence[ObservedRule]],
 ) -> None:
-    flushed = set(affected)
     chains = _not_in(observed.chains, desired.chains)
-    ops += _flushes((name for name in chains if name not in flushed), observed)
+    for name in chains:
+        count = len(observed.chains[name].rules)
+        if len(going.get(name, ())) < count:
+            ops.append(FlushChain(name, count))
     sets = (name for name in _not_in(observed.sets, desired.sets) if name not in anew.sets)
     ops += [DeleteSet(observed.sets[name].set) for name in sets]
     ops += [DeleteChain(observed.chains[name].head.chain) for name in chains]
@@ -228,11 +290,6 @@ def _delete(
         DeleteFlowtable(observed.flowtables[name].flowtable)
         for name in _not_in(observed.flowtables, desired.flowtables)
     ]
-
-
-def _flushes(names: Iterable[str], observed: ObservedTable) -> list[FlushChain]:
-    counts = ((name, len(observed.chains[name].rules)) for name in names)
-    return [FlushChain(name, count) for name, count in counts if count]
 
 
 def _not_in(observed: Iterable[str], desired: Iterable[Any]) -> list[str]:

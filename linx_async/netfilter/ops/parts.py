@@ -41,7 +41,7 @@ class _Part:
 
 @frozen
 class AddChain(_Part, Create):
-    """Add a chain, without its rules."""
+    """Add a chain, without its rules (NFT_MSG_NEWCHAIN, NLM_F_EXCL)."""
 
     part: Chain
 
@@ -55,7 +55,7 @@ class AddChain(_Part, Create):
 
 @frozen
 class UpdateChain(_Part, Update):
-    """Change the policy of a chain."""
+    """Change the policy of a chain (NFT_MSG_NEWCHAIN)."""
 
     part: Chain
 
@@ -65,7 +65,7 @@ class UpdateChain(_Part, Update):
 
 @frozen
 class DeleteChain(_Part, Delete):
-    """Delete a chain, the rules of which are gone already."""
+    """Delete a chain, the rules of which are gone already (NFT_MSG_DELCHAIN)."""
 
     part: Chain
 
@@ -75,7 +75,7 @@ class DeleteChain(_Part, Delete):
 
 @frozen
 class AddSet(_Part, Create):
-    """Add a set or map, without its elements."""
+    """Add a set or map, without its elements (NFT_MSG_NEWSET, NLM_F_EXCL)."""
 
     part: Set
 
@@ -85,7 +85,7 @@ class AddSet(_Part, Create):
 
 @frozen
 class UpdateSet(_Part, Update):
-    """Change how long elements stay in a set, and how many it may have."""
+    """Change how long elements stay in a set, and how many it may have (NFT_MSG_NEWSET)."""
 
     part: Set
 
@@ -95,7 +95,7 @@ class UpdateSet(_Part, Update):
 
 @frozen
 class DeleteSet(_Part, Delete):
-    """Delete a set or map that no rule uses any more."""
+    """Delete a set or map that no rule uses any more (NFT_MSG_DELSET)."""
 
     part: Set
 
@@ -124,7 +124,12 @@ class _OnElements:
 
 @frozen
 class AddElements(_OnElements, Create):
-    """Add elements to a set."""
+    """Add elements to a set (NFT_MSG_NEWSETELEM).
+
+    Attributes:
+        set: The set.
+        elements: The elements, by key.
+    """
 
     def __str__(self) -> str:
         return f"add {_counted(self.elements)} to {_named(self.set)}"
@@ -132,7 +137,12 @@ class AddElements(_OnElements, Create):
 
 @frozen
 class DeleteElements(_OnElements, Delete):
-    """Delete elements of a set."""
+    """Delete elements of a set (NFT_MSG_DELSETELEM).
+
+    Attributes:
+        set: The set.
+        elements: The elements, by key.
+    """
 
     def __str__(self) -> str:
         return f"delete {_counted(self.elements)} of {_named(self.set)}"
@@ -140,7 +150,7 @@ class DeleteElements(_OnElements, Delete):
 
 @frozen
 class AddObject(_Part, Create):
-    """Add a counter, quota, limit or other object."""
+    """Add a counter, quota, limit or other object (NFT_MSG_NEWOBJ, NLM_F_EXCL)."""
 
     part: Object
 
@@ -150,7 +160,7 @@ class AddObject(_Part, Create):
 
 @frozen
 class UpdateObject(_Part, Update):
-    """Change a quota.
+    """Change a quota (NFT_MSG_NEWOBJ).
 
     Attributes:
         body: What it is told, with what was consumed of it.
@@ -165,7 +175,7 @@ class UpdateObject(_Part, Update):
 
 @frozen
 class DeleteObject(_Part, Delete):
-    """Delete an object that no rule and no map uses any more."""
+    """Delete an object that no rule and no map uses any more (NFT_MSG_DELOBJ)."""
 
     part: Object
 
@@ -175,7 +185,7 @@ class DeleteObject(_Part, Delete):
 
 @frozen
 class AddFlowtable(_Part, Create):
-    """Add a flowtable."""
+    """Add a flowtable (NFT_MSG_NEWFLOWTABLE, NLM_F_EXCL)."""
 
     part: Flowtable
 
@@ -185,7 +195,7 @@ class AddFlowtable(_Part, Create):
 
 @frozen
 class DeleteFlowtable(_Part, Delete):
-    """Delete a flowtable that no rule uses any more."""
+    """Delete a flowtable that no rule uses any more (NFT_MSG_DELFLOWTABLE)."""
 
     part: Flowtable
 

@@ -13,8 +13,23 @@ __all__ = ["AddRule", "DeleteRule", "FlushChain", "MoveRule", "ReplaceRule"]
 
 
 @frozen
-class AddRule(Create):
-    """Add a rule.
+class _OnDesired:
+    """Which of the desired rules an op is on: that of an index in a chain."""
+
+    chain: str
+    index: int
+    rule: Rule
+    requires = NOTHING
+
+    @property
+    def key(self) -> str:
+        """Which rule of which chain."""
+        return f"rule {self.chain}[{self.index}]"
+
+
+@frozen
+class AddRule(_OnDesired, Create):
+    """Add a rule (NFT_MSG_NEWRULE).
 
     Attributes:
         chain: The name of its chain.
@@ -26,18 +41,9 @@ class AddRule(Create):
         ahead: Whether what it takes the place of goes only after it.
     """
 
-    chain: str
-    index: int
-    rule: Rule
     anchor: Anchor
     state: bytes = field(default=b"", repr=False)
     ahead: bool = False
-    requires = NOTHING
-
-    @property
-    def key(self) -> str:
-        """Which rule of which chain."""
-        return f"rule {self.chain}[{self.index}]"
 
     def __str__(self) -> str:
         before = " ahead of what goes" if self.ahead else ""
@@ -45,7 +51,7 @@ class AddRule(Create):
 
 
 @frozen
-class ReplaceRule(Update):
+class ReplaceRule(_OnDesired, Update):
     """Put a rule in the place of another (NLM_F_REPLACE), whose handle it takes.
 
     Attributes:
@@ -56,24 +62,15 @@ class ReplaceRule(Update):
         state: The other's expressions with what they counted, where it is the same rule changed.
     """
 
-    chain: str
-    index: int
-    rule: Rule
     handle: int
     state: bytes = field(default=b"", repr=False)
-    requires = NOTHING
-
-    @property
-    def key(self) -> str:
-        """Which rule of which chain."""
-        return f"rule {self.chain}[{self.index}]"
 
     def __str__(self) -> str:
         return f"replace {self.key}{_said(self.rule)} (handle {self.handle})"
 
 
 @frozen
-class MoveRule(Update):
+class MoveRule(_OnDesired, Update):
     """Put a rule elsewhere in its chain, with what it counted: a delete and an insert.
 
     Attributes:
@@ -85,18 +82,9 @@ class MoveRule(Update):
         state: Its expressions with what they counted.
     """
 
-    chain: str
-    index: int
-    rule: Rule
     handle: int
     anchor: Anchor
     state: bytes = field(default=b"", repr=False)
-    requires = NOTHING
-
-    @property
-    def key(self) -> str:
-        """Which rule of which chain."""
-        return f"rule {self.chain}[{self.index}]"
 
     def __str__(self) -> str:
         return f"move {self.key}{_said(self.rule)} (handle {self.handle})"
@@ -104,7 +92,7 @@ class MoveRule(Update):
 
 @frozen
 class DeleteRule(Delete):
-    """Delete a rule.
+    """Delete a rule, by its handle (NFT_MSG_DELRULE).
 
     Attributes:
         chain: The name of its chain.
@@ -127,7 +115,7 @@ class DeleteRule(Delete):
 
 @frozen
 class FlushChain(Delete):
-    """Delete all rules of a chain.
+    """Delete all rules of a chain (NFT_MSG_DELRULE without a handle).
 
     Attributes:
         chain: Its name.

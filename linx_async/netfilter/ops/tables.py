@@ -11,7 +11,32 @@ __all__ = ["AddTable", "AdoptTable", "DeleteTable"]
 
 
 @frozen
-class AddTable(Create):
+class _OnTable:
+    """Of which table an op is."""
+
+    family: str
+    name: str
+
+    @property
+    def key(self) -> str:
+        """The table's key."""
+        return f"table {self.family} {self.name}"
+
+
+@frozen
+class _Owned(_OnTable):
+    """Of which table an op is that claims it."""
+
+    requires = NOTHING
+
+    @property
+    def claim(self) -> Claim:
+        """That a table of this name is ours."""
+        return Claim(self.key)
+
+
+@frozen
+class AddTable(_Owned, Create):
     """Add a table (NFT_MSG_NEWTABLE, NLM_F_EXCL).
 
     Attributes:
@@ -25,25 +50,12 @@ class AddTable(Create):
         unowned: Why it has no owner although it was to have one; empty where that is not so.
     """
 
-    family: str
-    name: str
     flags: int = 0
     comment: str | None = None
     userdata: bytes = b""
     handle: int = 0
     because: str = ""
     unowned: str = ""
-    requires = NOTHING
-
-    @property
-    def key(self) -> str:
-        """The table's key."""
-        return f"table {self.family} {self.name}"
-
-    @property
-    def claim(self) -> Claim:
-        """That a table of this name is ours."""
-        return Claim(self.key)
 
     def __str__(self) -> str:
         again = f" anew ({self.because})" if self.handle else ""
@@ -52,7 +64,7 @@ class AddTable(Create):
 
 
 @frozen
-class AdoptTable(Create):
+class AdoptTable(_Owned, Create):
     """Own a table of ours again that outlived its owner (NFT_TABLE_F_PERSIST, Linux 6.9).
 
     Attributes:
@@ -61,28 +73,15 @@ class AdoptTable(Create):
         flags: Its flags.
     """
 
-    family: str
-    name: str
     flags: int
-    requires = NOTHING
-
-    @property
-    def key(self) -> str:
-        """The table's key."""
-        return f"table {self.family} {self.name}"
-
-    @property
-    def claim(self) -> Claim:
-        """That a table of this name is ours."""
-        return Claim(self.key)
 
     def __str__(self) -> str:
         return f"own {self.key} again"
 
 
 @frozen
-class DeleteTable(Delete):
-    """Delete a table of ours with all that is in it.
+class DeleteTable(_OnTable, Delete):
+    """Delete a table of ours with all that is in it (NFT_MSG_DELTABLE).
 
     Attributes:
         family: Its family.
@@ -90,14 +89,7 @@ class DeleteTable(Delete):
         handle: Its handle: another one of that name is left alone.
     """
 
-    family: str
-    name: str
     handle: int
-
-    @property
-    def key(self) -> str:
-        """The table's key."""
-        return f"table {self.family} {self.name}"
 
     def __str__(self) -> str:
         return f"delete {self.key}"

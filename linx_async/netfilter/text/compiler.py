@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..._core.checks import between, check_interface, wrong
 from ..._core.errors import OpError, SourceError
@@ -17,6 +17,7 @@ from ..._kernel.scratch import Ended, Scratch, scratch
 from ..._kernel.stand_ins import put_stand_ins
 from .cache import Cache
 from .errors import Complaint, TextError, complaints_of
+from .listed import OPTIONS, listed_rules
 from .raw import RawTable, dumped
 
 __all__ = ["TIME_LIMIT", "compile_now", "compiled"]
@@ -44,6 +45,8 @@ _OF_THE_PLACE: Final = {
     "Cannot allocate memory": "",
     "must be root": "",
 }
+_MOST_LISTED: Final = 5000
+"""Rules of a text, past which they are not listed: that takes as long as the text itself."""
 _CACHE: Final = Cache()
 
 
@@ -58,6 +61,7 @@ class _Job:
         program: nft's name or path.
         limit: Seconds.
         before: What is put there before nft starts: the messages of one transaction.
+        listed: Whether to have nft list the rules as well.
     """
 
     text: str
@@ -66,11 +70,12 @@ class _Job:
     program: str
     limit: float
     before: tuple[Change, ...] = ()
+    listed: bool = False
 
     def run(self, abort: Abort | None = None) -> tuple[RawTable, ...]:
         """Compile it, or find it compiled. Blocks."""
         program = find(self.program, _CURE)
-        key = (self.text, self.links, self.defines, program, self.before)
+        key = (self.text, self.links, self.defines, program, self.before, self.listed)
         found = _CACHE.get(key)
         if found is not None:
             return found
@@ -111,7 +116,21 @@ class _Job:
                 raise SourceError(f"nft text: {program.path} could not work: {told}{cure}")
         if ended.status or complaints:
             raise TextError(complaints or [_without_words(ended)], version(program))
-        return dumped(place.netfilter)
+        tables = dumped(place.netfilter)
+        if self.listed and 0 < sum(len(table.rules) for table in tables) <= _MOST_LISTED:
+            texts = listed_rules(_listing(program, place))
+            return tuple(
+                evolve(table, texts=texts.get((table.family, table.name), {})) for table in tables
+            )
+        return tables
+
+
+def _listing(program: Program, place: Scratch) -> str:
+    """The rules as nft lists them; nothing where it does not: they are for people alone."""
+    try:
+        return place.output_of([program.path, *OPTIONS]) or ""
+    except (SourceError, TimeoutError):
+        return ""
 
 
 def _without_words(ended: Ended) -> Complaint:
@@ -133,6 +152,7 @@ async def compiled(
     program: str = "nft",
     limit: float = TIME_LIMIT,
     before: Sequence[Change] = (),
+    listed: bool = False,
 ) -> tuple[RawTable, ...]:
     """What a text makes of an empty namespace, as the kernel dumps it.
 
@@ -161,6 +181,7 @@ async def compiled(
         limit: Seconds that it may take.
         before: What is there before nft starts: the messages of one transaction. With any, all
             links are made.
+        listed: Whether nft is to list the rules as well, for people, unless there are very many.
 
     Raises:
         TextError: nft does not take it, or is ended by it. It says where, in nft's own words.
@@ -171,7 +192,7 @@ async def compiled(
     """
     there, variables = dict(links or {}), dict(defines or {})
     return await run_abortable(
-        lambda abort: _job(text, there, variables, program, limit, before).run(abort)
+        lambda abort: _job(text, there, variables, program, limit, before, listed).run(abort)
     )
 
 
@@ -183,13 +204,14 @@ def compile_now(
     program: str = "nft",
     limit: float = TIME_LIMIT,
     before: Sequence[Change] = (),
+    listed: bool = False,
 ) -> tuple[RawTable, ...]:
     """`compiled`, for where there is no event loop, as at import time.
 
     Blocks for as long as nft takes, some 20 ms for a small table: call it in a thread where there
     is an event loop.
     """
-    return _job(text, links or {}, defines or {}, program, limit, before).run()
+    return _job(text, links or {}, defines or {}, program, limit, before, listed).run()
 
 
 def _job(
@@ -199,6 +221,7 @@ def _job(
     program: str,
     limit: float,
     before: Sequence[Change] = (),
+    listed: bool = False,
 ) -> _Job:
     _check_text(text)
     variables = _checked_defines(defines)
@@ -206,7 +229,7 @@ def _job(
     if not limit > 0:
         raise wrong("limit", f"expected seconds above 0, got {limit!r}")
     used = _used(_checked_links(links), searched, everything=bool(before))
-    return _Job(text, used, variables, program, limit, tuple(before))
+    return _Job(text, used, variables, program, limit, tuple(before), listed)
 
 
 def _check_text(text: str) -> None:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from ..._core.errors import SourceError
 from ..._kernel.conversation import Conversation
 from ..._kernel.netlink import Flag, NetlinkDecodeError, attribute_map, attributes, pack_text
+from ..._kernel.nfnetlink_messages import NFGENMSG
 from ..codec.abi import ElementListAttribute, Message, SetAttribute, TableAttribute
 from ..codec.set_abi import SetFlag
 from ..codec.words import u32_of
-from ..desired.families import FAMILIES
+from ..desired.families import FAMILY_NAMES
 
 __all__ = ["RawSet", "RawTable", "dumped"]
 
-_HEADER: Final = 4
-"""Bytes of nfgenmsg: family, version, res_id."""
+_HEADER: Final = NFGENMSG.size
 # NFTA_CHAIN_TABLE, NFTA_RULE_TABLE and so on have the number of NFTA_TABLE_NAME.
 _TABLE: Final = int(TableAttribute.NAME)
 _ELEMENTS: Final = int(ElementListAttribute.ELEMENTS)
@@ -27,8 +26,6 @@ _ELEMENTS: Final = int(ElementListAttribute.ELEMENTS)
 _TRIES: Final = 100
 _PAUSE: Final = 0.002
 """Seconds between two tries, in a thread."""
-
-_NAMES: Final = {number: name for name, number in FAMILIES.items()}
 
 _Key = tuple[int, bytes]
 """nfgen_family, and the name of a table."""
@@ -62,6 +59,7 @@ class RawTable:
         sets: The sets and maps, in the kernel's order.
         objects: Of NFT_MSG_NEWOBJ.
         flowtables: Of NFT_MSG_NEWFLOWTABLE.
+        texts: Rules in nft's words, by their handles; of none, some or all.
     """
 
     family: str
@@ -72,13 +70,15 @@ class RawTable:
     sets: tuple[RawSet, ...]
     objects: tuple[bytes, ...]
     flowtables: tuple[bytes, ...]
+    texts: Mapping[int, str] = field(factory=dict, eq=False, repr=False)
 
     @property
     def size(self) -> int:
-        """Bytes, all payloads taken together."""
+        """Bytes, all payloads and texts taken together."""
         elements = (part for each in self.sets for part in (each.payload, *each.elements))
         parts = (self.chains, self.rules, elements, self.objects, self.flowtables)
-        return len(self.payload) + sum(len(payload) for part in parts for payload in part)
+        texts = sum(map(len, self.texts.values()))
+        return len(self.payload) + texts + sum(len(payload) for part in parts for payload in part)
 
 
 def dumped(netfilter: Conversation) -> tuple[RawTable, ...]:
@@ -111,7 +111,7 @@ def _dumped(netfilter: Conversation) -> Iterator[RawTable]:
     for key, (payload, *_) in tables.items():
         chains, rules, sets, objects, flowtables = (tuple(dump.get(key, ())) for dump in dumps)
         yield RawTable(
-            _NAMES.get(key[0], str(key[0])),
+            FAMILY_NAMES.get(key[0], str(key[0])),
             _text(key[1]),
             payload,
             chains,
@@ -147,7 +147,7 @@ def _set(netfilter: Conversation, key: _Key, payload: bytes) -> RawSet:
         elements = tuple(each for _, each in _dump(netfilter, Message.GETSETELEM, request))
         if not _lacks_some(said, elements):
             return RawSet(name, payload, elements)
-        time.sleep(_PAUSE)
+        netfilter.pause(_PAUSE)
     raise SourceError(f"dump of tables: the elements of set {name} are not all there")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from typing import Final
 
@@ -196,7 +197,7 @@ class Address(Checked):
         to the kernel (__inet_insert_ifa() in net/ipv4/devinet.c).
         """
         if isinstance(self.address, IPv6Address):
-            return f"address {self.address} on {self.interface}"
+            return f"address {_written(self.address)} on {self.interface}"
         mask = U32 << (32 - self.prefix_length) & U32
         if self.peer is None or not (int(self.peer) ^ int(self.address)) & mask:
             return f"address {self.address}/{self.prefix_length} on {self.interface}"
@@ -206,6 +207,12 @@ class Address(Checked):
     def __str__(self) -> str:
         peer = "" if self.peer is None else f" peer {self.peer}"
         return f"{self.address}/{self.prefix_length}{peer} on {self.interface}"
+
+
+@lru_cache(maxsize=4096)
+def _written(address: IPv6Address) -> str:
+    """Its text, which takes longer to write than all else of a key, and is asked for each pass."""
+    return str(address)
 
 
 def _local(address: IPLike, prefix_length: int | None) -> tuple[IP, int]:

@@ -66,7 +66,7 @@ class Desired(Checked):
         self.__attrs_init__(
             declared,
             _once(_entries("addresses", Address, addresses)),
-            routes if isinstance(routes, RouteTable) else RouteTable(_routes(routes)),
+            routes if isinstance(routes, RouteTable) else RouteTable(routes),
             _once(_entries("rules", Rule, rules)),
             _once(_entries("neighbours", Neighbour, neighbours)),
             _once(_entries("nexthops", Nexthop, nexthops)),
@@ -106,10 +106,6 @@ def _entries(resource: str, kind: type[T], entries: Any) -> Iterable[tuple[str, 
             yield label, made_of(kind, entry)
         except DesiredStateError as error:
             raise DesiredStateError(f"{label}: {error}") from None
-
-
-def _routes(entries: Any) -> Iterable[Route]:
-    return (route for _, route in _entries("routes", Route, entries))
 
 
 def _once(entries: Iterable[tuple[str, Any]]) -> tuple[Any, ...]:

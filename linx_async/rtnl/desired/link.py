@@ -8,7 +8,8 @@ from typing import Any, Final, TypeAlias
 from attrs import field, frozen
 
 from ..._core.errors import DesiredStateError
-from ..._kernel.netns import NetworkNamespace, namespace_of
+from ..._kernel.netns import NetworkNamespace
+from ..._kernel.scopes import namespace_of
 from .checks import (
     IP,
     U32,

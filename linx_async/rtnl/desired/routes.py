@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from ..._core.errors import DesiredStateError
 from .checks import Network
+from .entries import made_of
 from .forwarding import Forwarding
 from .route import Prefix, Route, key_of
 
@@ -41,23 +42,27 @@ class RouteTable(Collection[Route]):
     and they are let go one by one.
 
     Args:
-        routes: The routes.
+        routes: The routes: each a `Route`, a mapping of its arguments, or a tuple of the first.
 
     Raises:
-        DesiredStateError: One is no `Route`, or two have one key.
+        DesiredStateError: One is wrong as written, or two have one key.
     """
 
     __slots__ = ("_ways", "groups")
 
     groups: Routes
 
-    def __init__(self, routes: Iterable[Route] = ()) -> None:
+    def __init__(self, routes: Iterable[Route | Mapping[str, Any] | tuple[Any, ...]] = ()) -> None:
+        if isinstance(routes, str | Mapping) or not isinstance(routes, Iterable):
+            raise DesiredStateError(f"routes: expected a list, got {routes!r}")
         groups: dict[Prefix, dict[bytes, Forwarding]] = {}
         places: dict[Prefix, array[int]] = {}
         shared: dict[Forwarding, Forwarding] = {}
-        for place, route in enumerate(routes):
-            if not isinstance(route, Route):
-                raise DesiredStateError(f"routes[{place}]: expected a Route, got {route!r}")
+        for place, entry in enumerate(routes):
+            try:
+                route = made_of(Route, entry)
+            except DesiredStateError as error:
+                raise DesiredStateError(f"routes[{place}]: {error}") from None
             prefix = route.prefix
             group = groups.setdefault(prefix, {})
             packed = route.destination.network_address.packed

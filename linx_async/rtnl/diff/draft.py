@@ -74,11 +74,13 @@ class Steps:
     """The ops on one kind of object.
 
     Attributes:
+        ahead: What has to come before all else, of the other kinds too.
         first: Deletes that have to come before what is made.
         levels: What is made or changed, by level: each needs those before it.
         last: Deletes that come after all else.
     """
 
+    ahead: list[RtnlOp] = field(factory=list)
     first: list[RtnlOp] = field(factory=list)
     levels: list[list[RtnlOp]] = field(factory=list)
     last: list[RtnlOp] = field(factory=list)
@@ -132,6 +134,8 @@ def merged(drafts: Iterable[Draft]) -> Plan[RtnlOp]:
     """One plan of drafts, in the order in which things are made; deletes in reverse, and last."""
     parts = list(drafts)
     batches: list[tuple[RtnlOp, ...]] = []
+    for part in parts:
+        batches.extend(_cut(part.steps.ahead))
     for part in parts:
         for level in (part.steps.first, *part.steps.levels):
             batches.extend(_cut(level))

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from collections.abc import Set as AbstractSet
+
+from attrs import evolve
 
 from ..._core.model import Plan
 from ..desired import Nexthop
 from ..desired.protocols import shown_protocol
 from ..ops import AddNexthop, DeleteNexthop, ReplaceNexthop, RtnlOp
 from .draft import Draft, Ground
+from .retreating import Retreat
 
 __all__ = ["draft_nexthops", "nexthops", "turns"]
 
-_LOWER_UP = 0x10000  # IFF_LOWER_UP, include/uapi/linux/if.h
 _IN_USE = "deleting it would change what is not ours"
+_NONE = Retreat()
 _TURNS = "the kernel makes no group of a way, nor a way of a group: it has to be deleted first"
 
 
@@ -39,19 +42,20 @@ def nexthops(
             nexthop that becomes a group, or one no more, is deleted first.
     """
     return draft_nexthops(
-        desired, observed, Ground(), protocol=protocol, replace=replace, users=users or {}
+        desired, tuple(observed), Ground(), protocol=protocol, replace=replace, users=users or {}
     ).plan()
 
 
 def draft_nexthops(
     desired: Iterable[Nexthop],
-    observed: Iterable[Nexthop],
+    observed: Collection[Nexthop],
     ground: Ground,
     *,
     protocol: int,
     replace: bool,
     users: Mapping[int, str],
     used: Callable[[], AbstractSet[int]] = frozenset,
+    retreat: Retreat = _NONE,
 ) -> Draft:
     """The ops on nexthops; groups come after what they are made of.
 
@@ -63,6 +67,7 @@ def draft_nexthops(
         replace: As for `nexthops`.
         users: As for `nexthops`.
         used: Tells the nexthops that desired routes go by; asked where one is to be deleted.
+        retreat: What is to be done before the links are changed.
     """
     draft = Draft()
     there = {nexthop.id: nexthop for nexthop in observed}
@@ -72,11 +77,19 @@ def draft_nexthops(
         for n, each in there.items()
         if (n in wanted or each.protocol != protocol) and not _goes(each.interface, ground)
     }
+    several: set[int] = set()
+    if retreat.shaken:  # a quiet pass asks for none of it
+        several = {member for each in observed if len(each.group) > 1 for member, _ in each.group}
     taken: set[int] = set()
     for number, nexthop in _in_order(wanted, there):
         found = there.get(number)
         lacking = _lacking(nexthop, will_be)
         if found is not None and _same_nexthop(nexthop, found) and not lacking:
+            if found.interface in retreat.passing and (found.protocol == protocol or replace):
+                op = ReplaceNexthop(nexthop, found, ground.requires(found.interface))
+                if first := retreat.ahead(op, several):
+                    _replace(draft, op, first, 0)
+                    will_be.add(number)
             continue
         blocked = (
             ground.down(nexthop.interface) or _without_carrier(nexthop.interface, ground) or lacking
@@ -95,7 +108,8 @@ def draft_nexthops(
                 nexthop.key, f"{shown_protocol(found.protocol)} has nexthop {found} there"
             )
         elif not turns(nexthop, found):
-            draft.steps.build(ReplaceNexthop(nexthop, found, requires), level)
+            op = ReplaceNexthop(nexthop, found, requires)
+            _replace(draft, op, retreat.ahead(op, several), level)
             taken.add(number)
             will_be.add(number)
         elif user := users.get(number) or _groups_of_others(there, protocol, taken).get(number):
@@ -106,15 +120,23 @@ def draft_nexthops(
             draft.steps.build(new, 2 * level)
             taken.add(number)
             will_be.add(number)
-    theirs = _groups_of_others(there, protocol, taken)
-    gone = []
     left = {n: each for n, each in there.items() if n not in wanted and each.protocol == protocol}
-    needed = left.keys() & used() if left else set()
+    if left:
+        theirs = {**_groups_of_others(there, protocol, taken), **users}
+        _remove(draft, left, theirs, used())
+    return draft
+
+
+def _remove(
+    draft: Draft, left: Mapping[int, Nexthop], users: Mapping[int, str], used: AbstractSet[int]
+) -> None:
+    """Delete nexthops that are not desired any more, unless something goes by them."""
+    gone = []
+    needed = left.keys() & used
     needed |= {member for number in needed for member, _ in left[number].group}
     for number, nexthop in left.items():
-        user = users.get(number) or theirs.get(number)
-        if user is not None:
-            draft.conflict(nexthop.key, f"{_IN_USE}: {user}")
+        if number in users:
+            draft.conflict(nexthop.key, f"{_IN_USE}: {users[number]}")
         elif number in needed:
             draft.wait(nexthop.key, "it is not desired, but a desired route goes by it")
         else:
@@ -122,7 +144,16 @@ def draft_nexthops(
     # A group that loses its last member goes with it: groups go first.
     gone.sort(key=lambda nexthop: not nexthop.group)
     draft.steps.last.extend(DeleteNexthop(nexthop) for nexthop in gone)
-    return draft
+
+
+def _replace(draft: Draft, op: ReplaceNexthop, first: ReplaceNexthop | None, level: int) -> None:
+    """Add an op, and what of it has to come before all else."""
+    if first is not None:
+        draft.steps.ahead.append(first)
+        if first is op:
+            return
+        op = evolve(op, observed=first.nexthop)
+    draft.steps.build(op, level)
 
 
 def _in_order(
@@ -161,7 +192,7 @@ def _groups_of_others(
 def _without_carrier(name: str | None, ground: Ground) -> str:
     """Why an interface that is up takes no nexthop: rtm_to_nh_config() in net/ipv4/nexthop.c."""
     link = None if name is None or ground.links is None else ground.links.get(name)
-    if link is None or not link.up or link.flags & _LOWER_UP:
+    if link is None or not link.up or link.has_carrier:
         return ""
     # A link that this plan makes, or sets up, may bring it the carrier.
     if ground.coming or any(ground.up.values()):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import cached_property
 
-from ..desired import Address, Nexthop
+from ..desired import Address
 from ..desired.checks import IP, Network
 from ..desired.desired import Desired
 from ..desired.forwarding import Forwarding
@@ -16,7 +17,7 @@ __all__ = ["Obstacles"]
 
 
 class Obstacles:
-    """What stands in the way of routes.
+    """What stands in the way of routes; found out once a route is asked about.
 
     Args:
         wanted: The desired state.
@@ -29,16 +30,34 @@ class Obstacles:
     def __init__(
         self, wanted: Desired, observed: Observed, ground: Ground, addresses: Draft, nexthops: Draft
     ) -> None:
-        self._nexthops = _numbers(wanted.nexthops) | _numbers(observed.nexthops)
-        self._stuck = {each.key: f"{each.key} waits" for each in nexthops.waiting}
-        self._stuck |= {each.key: f"{each.key} is not as declared" for each in nexthops.conflicts}
-        self._tentative = _tentative(observed.addresses, wanted.addresses)
-        self._usable, self._unusable = _networks(wanted, observed, ground, addresses)
+        self._wanted = wanted
+        self._observed = observed
+        self._ground = ground
+        self._addresses = addresses
+        self._nexthops = nexthops
+
+    @cached_property
+    def _numbers(self) -> set[int]:
+        return {each.id for each in (*self._wanted.nexthops, *self._observed.nexthops)}
+
+    @cached_property
+    def _stuck(self) -> Mapping[str, str]:
+        waiting, conflicts = self._nexthops.waiting, self._nexthops.conflicts
+        stuck = {each.key: f"{each.key} waits" for each in waiting}
+        return stuck | {each.key: f"{each.key} is not as declared" for each in conflicts}
+
+    @cached_property
+    def _tentative(self) -> Mapping[IP, str]:
+        return _tentative(self._observed.addresses, self._wanted.addresses)
+
+    @cached_property
+    def _networks(self) -> tuple[set[Network], dict[Network, str]]:
+        return _networks(self._wanted, self._observed, self._ground, self._addresses)
 
     def __call__(self, forwarding: Forwarding) -> str:
         """Why a route that does this has to wait; empty where it need not."""
         number = forwarding.nexthop_id
-        if number and number not in self._nexthops:
+        if number and number not in self._numbers:
             return f"the nexthop {number} is not there"
         if number and (stuck := self._stuck.get(f"nexthop {number}")):
             return stuck
@@ -50,11 +69,12 @@ class Obstacles:
 
     def _behind(self, gateway: IP | None, interface: str | None) -> str:
         """Why a gateway that is found by its network alone cannot be reached yet."""
-        if gateway is None or interface is not None or not self._unusable:
+        if gateway is None or interface is not None:
             return ""
-        if any(gateway in network for network in self._usable):
+        usable, unusable = self._networks
+        if not unusable or any(gateway in network for network in usable):
             return ""
-        found = (reason for network, reason in self._unusable.items() if gateway in network)
+        found = (reason for network, reason in unusable.items() if gateway in network)
         return next(found, "")
 
 
@@ -73,10 +93,6 @@ def _networks(
         else:
             usable.add(reached)
     return usable, unusable
-
-
-def _numbers(nexthops: Collection[Nexthop]) -> set[int]:
-    return {nexthop.id for nexthop in nexthops}
 
 
 def _tentative(observed: Collection[Address], wanted: Collection[Address]) -> Mapping[IP, str]:

@@ -84,7 +84,7 @@ def draft_routes(
             if foreign and (key := (prefix, packed)) in foreign:
                 _beside(draft, key, wanted, foreign[key], needs, replace=replace)
                 continue
-            blocked, requires = needs.of(wanted)
+            blocked, requires = needs.known.get(id(wanted)) or needs.of(wanted)
             if blocked:
                 draft.wait(route_key(prefix, packed), blocked)
             else:
@@ -125,18 +125,22 @@ def _beside(
 
 
 class _Needs:
-    """What routes need before they can be: asked once for all that share a way."""
+    """What routes need before they can be: asked once for all that share a way.
+
+    Attributes:
+        known: What was asked, by the way's id().
+    """
 
     def __init__(self, ground: Ground, obstacle: Callable[[Forwarding], str]) -> None:
         self._ground = ground
         self._obstacle = obstacle
-        self._known: dict[int, tuple[str, frozenset[str]]] = {}
+        self.known: dict[int, tuple[str, frozenset[str]]] = {}
 
     def of(self, forwarding: Forwarding) -> tuple[str, frozenset[str]]:
         """Why it has to wait, empty where it need not; and the keys it requires."""
-        found = self._known.get(id(forwarding))
+        found = self.known.get(id(forwarding))
         if found is None:
-            found = self._known[id(forwarding)] = self._find(forwarding)
+            found = self.known[id(forwarding)] = self._find(forwarding)
         return found
 
     def _find(self, forwarding: Forwarding) -> tuple[str, frozenset[str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from attrs import evolve
 
 from ..._core.model import Plan
@@ -15,6 +17,7 @@ from .link_ops import draft_links, ground_of
 from .nexthop_ops import draft_nexthops
 from .obstacles import Obstacles
 from .others import draft_neighbours, draft_rules
+from .retreating import retreat_from
 from .route_ops import draft_routes
 
 __all__ = ["diff"]
@@ -32,7 +35,8 @@ def diff(
     """The ops that lead from observed to desired, in the order in which the kernel takes them.
 
     Links come first, each after what it sits on, then addresses, nexthops, neighbours, routes and
-    rules. Deletes come last, and in reverse.
+    rules. Deletes come last, and in reverse. Nexthops that leave a link which goes down or away
+    come before all.
 
     Args:
         desired: What the namespace should have.
@@ -78,6 +82,9 @@ def diff(
         replace=replace,
         users=observed.nexthop_users,
         used=lambda: {way.nexthop_id for way in wanted.routes.ways},
+        retreat=retreat_from(
+            chain(by_link.steps.first, *by_link.steps.levels), observed.links, observed.addresses
+        ),
     )
     return merged(
         [

@@ -58,7 +58,12 @@ class DeleteRule(Delete):
 
 @frozen
 class AddNeighbour(Create):
-    """Add a neighbour, or a proxy for one (RTM_NEWNEIGH, NLM_F_EXCL)."""
+    """Add a neighbour, or a proxy for one (RTM_NEWNEIGH, NLM_F_EXCL).
+
+    Attributes:
+        neighbour: The neighbour.
+        requires: Keys that must be there first.
+    """
 
     neighbour: Neighbour
     requires: frozenset[str] = NOTHING
@@ -74,7 +79,13 @@ class AddNeighbour(Create):
 
 @frozen
 class ReplaceNeighbour(Update):
-    """Change a neighbour of ours, or what the kernel had learned (NLM_F_REPLACE)."""
+    """Change a neighbour of ours, or what the kernel had learned (NLM_F_REPLACE).
+
+    Attributes:
+        neighbour: What it should be.
+        observed: What is there.
+        requires: Keys that must be there first.
+    """
 
     neighbour: Neighbour
     observed: Neighbour
@@ -106,7 +117,12 @@ class DeleteNeighbour(Delete):
 
 @frozen
 class AddNexthop(Create):
-    """Add a nexthop (RTM_NEWNEXTHOP, NLM_F_EXCL)."""
+    """Add a nexthop (RTM_NEWNEXTHOP, NLM_F_EXCL).
+
+    Attributes:
+        nexthop: The nexthop.
+        requires: Keys that must be there first.
+    """
 
     nexthop: Nexthop
     requires: frozenset[str] = NOTHING
