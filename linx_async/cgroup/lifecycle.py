@@ -23,8 +23,8 @@ from .._kernel.files import (
     write_below,
 )
 from .._kernel.inotify import Mask, watching
+from . import refusals
 from .paths import ancestors, below_mount, checked_path
-from .refusals import words_in
 from .statistics import Statistic, is_statistic, parsed
 
 __all__ = [
@@ -79,7 +79,7 @@ async def create(path: str, *, parents: bool = False) -> None:
                 if not parents:
                     raise OpError(path, error.errno, "there is such a cgroup already") from error
 
-    await _at(path, work, _CREATE)
+    await _at(path, work, refusals.CREATE)
 
 
 async def destroy(path: str, *, recursive: bool = False) -> None:
@@ -111,7 +111,7 @@ async def destroy(path: str, *, recursive: bool = False) -> None:
             raise OpError(path, errno.EBUSY, "it is the root of the mount")
         remove(root, cgroup, path.rstrip("/"))
 
-    await _at(path, work, _DESTROY)
+    await _at(path, work, refusals.DESTROY)
 
 
 async def add_process(path: str, pid: int) -> None:
@@ -132,7 +132,7 @@ async def add_process(path: str, pid: int) -> None:
     def work(root: str, cgroup: str) -> None:
         write_below(root, (cgroup, "cgroup.procs"), str(pid).encode())
 
-    await _at(path, work, _ADD)
+    await _at(path, work, refusals.ADD)
 
 
 async def enable_controllers(path: str, controllers: Iterable[str]) -> Delegation:
@@ -161,7 +161,7 @@ async def enable_controllers(path: str, controllers: Iterable[str]) -> Delegatio
             try:
                 write_below(root, (cgroup, "cgroup.subtree_control"), f"+{name}".encode())
             except OSError as error:
-                failed[name] = OpError(name, error.errno, _ENABLE.get(error.errno or 0, ""))
+                failed[name] = OpError(name, error.errno, refusals.ENABLE.get(error.errno or 0, ""))
         return Delegation(tuple(name for name in names if name not in failed), failed)
 
     return await _at(path, work, {})
@@ -175,7 +175,7 @@ async def freeze(path: str) -> None:
         OpError: The kernel refused, or the cgroup went away.
         SourceError: There is no cgroup v2.
     """
-    await _switch(path, "cgroup.freeze", "1", "frozen 1", _FREEZE)
+    await _switch(path, "cgroup.freeze", "1", "frozen 1", refusals.FREEZE)
 
 
 async def thaw(path: str) -> None:
@@ -186,7 +186,7 @@ async def thaw(path: str) -> None:
         OpError: The kernel refused, or the cgroup went away.
         SourceError: There is no cgroup v2.
     """
-    await _switch(path, "cgroup.freeze", "0", "frozen 0", _FREEZE)
+    await _switch(path, "cgroup.freeze", "0", "frozen 0", refusals.FREEZE)
 
 
 async def kill(path: str) -> None:
@@ -200,7 +200,7 @@ async def kill(path: str) -> None:
         OpError: The kernel refused, or the cgroup went away.
         SourceError: There is no cgroup v2.
     """
-    await _switch(path, "cgroup.kill", "1", "populated 0", _KILL)
+    await _switch(path, "cgroup.kill", "1", "populated 0", refusals.KILL)
 
 
 async def stats(path: str) -> Mapping[str, Statistic]:
@@ -250,35 +250,11 @@ async def _switch(path: str, file: str, text: str, state: str, why: Mapping[int,
                 await anext(watches)
 
 
-_GONE = {errno.ENOENT: "there is no such cgroup", errno.ENODEV: "the cgroup is gone"}
-_DENIED = {errno.EACCES: "not delegated to this user", errno.EPERM: "not delegated to this user"}
-_CREATE = {
-    errno.ENOENT: "the cgroup above it is not there",
-    errno.EAGAIN: "over cgroup.max.depth or cgroup.max.descendants of a cgroup above",
-}
-_DESTROY = {errno.EPERM: "it cannot be removed", errno.EINVAL: "it cannot be removed"}
-_ADD = {
-    errno.ESRCH: "there is no such process",
-    errno.EBUSY: "controllers are enabled for the cgroups below: use one of those",
-    errno.EINVAL: "it is a thread of the kernel, which stays where it is, or no pid at all",
-    errno.EOPNOTSUPP: "it is threaded, or below a threaded one that is not valid",
-}
-_FREEZE = {errno.ENOENT: "there is no such cgroup, or it is the root, which cannot be frozen"}
-_KILL = {errno.ENOENT: "there is no such cgroup, or it is the root, or this is before Linux 5.14"}
-_ENABLE = {
-    errno.EINVAL: "there is no such controller",
-    errno.ENOENT: "not delegated to this cgroup, or held by cgroup v1",
-    errno.EBUSY: "there are processes in the cgroup: move them to one below it first",
-    errno.EACCES: "not delegated to this user",
-    errno.EOPNOTSUPP: "not available in a threaded cgroup",
-}
-
-
 def _what_keeps(root: str, cgroup: str) -> str:
     children = entries(root, cgroup)[0]
     if children:
         return f"there are cgroups below it: {', '.join(children)}"
-    pids = sorted(map(int, words_in(root, cgroup, "cgroup.procs")))
+    pids = sorted(map(int, refusals.words_in(root, cgroup, "cgroup.procs")))
     if pids:
         return f"there are processes in it: {', '.join(map(str, pids))}"
     return "it is busy: a process in it is just coming or going"
@@ -293,7 +269,7 @@ async def _at(path: str, work: Callable[[str, str], T], reasons: Mapping[int, st
         try:
             return work(mount.point, below_mount(checked, mount.point))
         except OSError as error:
-            known = {**_GONE, **_DENIED, **reasons}
+            known = {**refusals.GONE, **refusals.DENIED, **reasons}
             raise OpError(path, error.errno, known.get(error.errno or 0, "")) from error
 
     return await to_thread.run_sync(visit)

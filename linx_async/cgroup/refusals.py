@@ -1,4 +1,4 @@
-"""Why a limit cannot be read or written, and what to do about it."""
+"""Why a limit cannot be read or written, or a cgroup be changed, and what to do about it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,45 @@ from .._core.errors import OpError
 from .._kernel.files import read_below
 from .paths import ancestors
 
-__all__ = ["missing_file", "refused_write", "words_in"]
+__all__ = [
+    "ADD",
+    "CREATE",
+    "DENIED",
+    "DESTROY",
+    "ENABLE",
+    "FREEZE",
+    "GONE",
+    "KILL",
+    "missing_file",
+    "refused_write",
+    "words_in",
+]
+
+GONE = {errno.ENOENT: "there is no such cgroup", errno.ENODEV: "the cgroup is gone"}
+DENIED = {errno.EACCES: "not delegated to this user", errno.EPERM: "not delegated to this user"}
+CREATE = {
+    errno.ENOENT: "the cgroup above it is not there",
+    errno.EAGAIN: "over cgroup.max.depth or cgroup.max.descendants of a cgroup above",
+}
+DESTROY = {errno.EPERM: "it cannot be removed", errno.EINVAL: "it cannot be removed"}
+ADD = {
+    errno.ESRCH: "there is no such process",
+    errno.EBUSY: "controllers are enabled for the cgroups below: use one of those",
+    errno.EINVAL: "it is a thread of the kernel, which stays where it is, or no pid at all",
+    errno.EOPNOTSUPP: "it is threaded, or below a threaded one that is not valid",
+}
+FREEZE = {errno.ENOENT: "there is no such cgroup, or it is the root, which cannot be frozen"}
+KILL = {
+    errno.ENOENT: "there is no such cgroup, or it is the root, or this is before Linux 5.14",
+    errno.EOPNOTSUPP: "it is threaded: kill the nearest cgroup above that is not",
+}
+ENABLE = {
+    errno.EINVAL: "there is no such controller",
+    errno.ENOENT: "not delegated to this cgroup, or held by cgroup v1",
+    errno.EBUSY: "there are processes in the cgroup: move them to one below it first",
+    errno.EACCES: "not delegated to this user",
+    errno.EOPNOTSUPP: "not available in a threaded cgroup",
+}
 
 _CONTROL = "cgroup.subtree_control"
 _AVAILABLE = "cgroup.controllers"

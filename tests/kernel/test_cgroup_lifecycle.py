@@ -307,6 +307,13 @@ async def test_a_cgroup_that_is_not_there_and_the_root_cannot_be_killed(
             await kill(str(path))
 
 
+async def test_what_is_threaded_cannot_be_killed_by_itself(web: Path) -> None:
+    make(web / "threads")
+    write(web / "threads" / "cgroup.type", "threaded")
+    with pytest.raises(OpError, match="it is threaded: kill the nearest cgroup above that is not"):
+        await kill(f"{web}/threads")
+
+
 @pytest.fixture
 def held_back(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Writes that come too late: freeze waits, and the event tells that it has tried."""
