@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from linx_async.config import ConfigError, Problem, parse
+from linx_async.config import parse
 from linx_async.netfilter import Rule, Table, Text
 from linx_async.netfilter import parse as nft_table
+from tests.config_problems import error_of
 from tests.kernel.nft_program import nft_or_skip
 
 FW = """\
@@ -38,14 +39,8 @@ def tables_of(text: str) -> list[Table]:
     return [part.desired for part in parse(text).parts]
 
 
-def problems_of(text: str, file: str = "host.toml") -> tuple[Problem, ...]:
-    with pytest.raises(ConfigError) as caught:
-        parse(text, file=file)
-    return caught.value.problems
-
-
 def places_of(text: str) -> list[tuple[int | None, int | None, str]]:
-    return [(each.line, each.column, each.key) for each in problems_of(text)]
+    return [(each.line, each.column, each.key) for each in error_of(text).problems]
 
 
 @pytest.mark.parametrize(
@@ -107,13 +102,13 @@ def test_a_rule_may_name_an_interface_that_comes_later() -> None:
 def test_what_nft_says_is_told_by_the_line_and_the_column_of_the_file(
     text: str, line: int, column: int
 ) -> None:
-    first = problems_of(text)[0]
+    first = error_of(text).problems[0]
     assert (first.line, first.column, first.exact) == (line, column, True)
     assert first.message.startswith("nft: ")
 
 
 def test_text_with_escapes_is_told_by_the_place_in_it() -> None:
-    problem = problems_of('[netfilter]\n\ntext = "table ip a {\\n foo }"')[0]
+    problem = error_of('[netfilter]\n\ntext = "table ip a {\\n foo }"').problems[0]
     assert (problem.line, problem.exact) == (3, False)
     assert problem.message.startswith("line 2, column 2: nft: ")
 
@@ -143,7 +138,7 @@ rules = ["udp dport 99999"]
 def test_what_is_wrong_with_another_file_is_told_by_its_name(tmp_path: Path) -> None:
     (tmp_path / "fw.nft").write_text("table ip a {\n chain c {\n  ä tcp dprt 1\n }\n}\n")
     file = str(tmp_path / "host.toml")
-    problems = problems_of("[netfilter]\nfile = 'fw.nft'\n[sysctl]\na.b = 1.5", file)
+    problems = error_of("[netfilter]\nfile = 'fw.nft'\n[sysctl]\na.b = 1.5", file).problems
     assert [(each.file, each.line) for each in problems][:2] == [
         (file, 4),
         (f"{tmp_path}/fw.nft", 3),
@@ -180,5 +175,5 @@ def test_what_is_wrong_with_another_file_is_told_by_its_name(tmp_path: Path) -> 
     ],
 )
 def test_a_mistake_is_told_so_that_it_can_be_mended(text: str, message: str) -> None:
-    (problem,) = problems_of(text)
+    (problem,) = error_of(text).problems
     assert str(problem).startswith(f"host.toml:{message}")

@@ -7,10 +7,11 @@ import tomllib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linx_async.config import ConfigError, Problem, parse
+from linx_async.config import parse
 from linx_async.config.locate import Places, statements
 from linx_async.config.problems import dotted
 from linx_async.config.text import parsed
+from tests.config_problems import problems_in
 
 KEYS = st.text("ab.-\"'#[]= é", min_size=1, max_size=4)
 
@@ -203,19 +204,11 @@ soup = st.lists(
 @given(st.one_of(soup, st.text()))
 def test_any_text_is_either_a_host_or_refused_with_places_in_it(text: str) -> None:
     lines = text.replace("\r\n", "\n").split("\n")
-    for problem in problems_of(text):
+    for problem in problems_in(text):
         assert problem.line is None or 1 <= problem.line <= len(lines)
         if problem.line is not None and problem.column is not None:
             assert 1 <= problem.column <= len(lines[problem.line - 1]) + 1
         assert str(problem).isprintable()
-
-
-def problems_of(text: str) -> tuple[Problem, ...]:
-    try:
-        parse(text)
-    except ConfigError as error:
-        return error.problems
-    return ()
 
 
 FIELDS = ("destination", "gateway", "interface", "address", "group", "table", "family", "kind")
@@ -267,7 +260,7 @@ def test_any_entries_of_a_network_are_taken_or_refused_with_their_places(
         for line in [header, *(f"{key} = {value}" for key, value in fields.items())]
     )
     lines = text.split("\n")
-    for problem in problems_of(text):
+    for problem in problems_in(text):
         assert problem.line is not None
         assert 1 <= problem.line <= len(lines)
         assert str(problem).isprintable()

@@ -11,12 +11,13 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linx_async.config import ConfigError, parse
+from linx_async.config import parse
 from linx_async.config.firewall_rule import RuleReader
 from linx_async.config.firewall_rule_names import Names
 from linx_async.config.origins import Origin, Origins
 from linx_async.config.reading import Reading
 from linx_async.netfilter import Rule, Set
+from tests.config_problems import lines_of_problems
 from tests.firewall_rules import WRITTEN
 
 SETS = {
@@ -118,14 +119,6 @@ def toml(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(toml, value))}]"
     return json.dumps(value)
-
-
-def lines_of_problems(text: str) -> set[int | None]:
-    try:
-        parse(text)
-    except ConfigError as error:
-        return {problem.line for problem in error.problems}
-    return set()
 
 
 @given(PLAIN.filter(lambda value: not isinstance(value, str)))

@@ -15,12 +15,7 @@ from linx_async.config import ConfigError, Part, Problem, load, parse
 from linx_async.config.host import part_named
 from linx_async.config.problems import printable
 from linx_async.config.text import LARGEST
-
-
-def problems_of(text: str) -> list[str]:
-    with pytest.raises(ConfigError) as caught:
-        parse(text, file="host.toml")
-    return str(caught.value).splitlines()
+from tests.config_problems import told_of
 
 
 def sysctls_of(text: str) -> dict[str, Any]:
@@ -131,7 +126,7 @@ def test_a_limit_is_the_same_however_it_is_spelt(line: str, key: str, value: Any
 
 
 def test_two_spellings_of_one_sysctl_are_told_with_both_places() -> None:
-    assert problems_of(
+    assert told_of(
         '[sysctl]\n"net.ipv4.ip_forward" = 1\n\nnet.ipv4.ip_forward = 1\n'
         '"net/ipv4/ip_forward" = 1\n'
     ) == [
@@ -141,13 +136,13 @@ def test_two_spellings_of_one_sysctl_are_told_with_both_places() -> None:
 
 
 def test_two_spellings_of_one_limit_are_told_with_both_places() -> None:
-    assert problems_of('[cgroup."a"]\n"io.max"."8:0".rbps = 1\nio.max."8:0".wbps = 1\n') == [
+    assert told_of('[cgroup."a"]\n"io.max"."8:0".rbps = 1\nio.max."8:0".wbps = 1\n') == [
         "host.toml:3: [cgroup.a] io.max: set twice, first on line 2"
     ]
 
 
 def test_two_tables_of_one_cgroup_are_told_with_both_places() -> None:
-    assert problems_of('[cgroup."a/b"]\npids.max = 1\n[cgroup."a/b/"]\npids.max = 2\n') == [
+    assert told_of('[cgroup."a/b"]\npids.max = 1\n[cgroup."a/b/"]\npids.max = 2\n') == [
         'host.toml:3: [cgroup."a/b/"]: the same cgroup has a table already, first on line 1'
     ]
 
@@ -186,7 +181,7 @@ pids.max = -1
 [cgroup."b"]
 pids.max = "a\\nb"
 """
-    found = problems_of(text)
+    found = told_of(text)
     assert [message.split(" ")[0] for message in found] == [
         *("host.toml:1:", "host.toml:4:", "host.toml:5:", "host.toml:6:4:", "host.toml:7:19:"),
         *("host.toml:8:23:", "host.toml:9:", "host.toml:10:", "host.toml:11:"),
@@ -250,11 +245,11 @@ pids.max = "a\\nb"
     ],
 )
 def test_a_mistake_is_told_so_that_it_can_be_mended(text: str, message: str) -> None:
-    assert problems_of(text) == [message]
+    assert told_of(text) == [message]
 
 
 def test_an_array_that_is_not_closed_hides_nothing_that_follows() -> None:
-    assert problems_of("[sysctl]\nnet.a = [1,\n  2\nnet.b = 1.5\n[else]\n") == [
+    assert told_of("[sysctl]\nnet.a = [1,\n  2\nnet.b = 1.5\n[else]\n") == [
         "host.toml:2:1: [sysctl] net.a: not TOML: unclosed array",
         (
             "host.toml:4: [sysctl] net.b: expected an integer, a boolean, text or a list of "
@@ -268,11 +263,11 @@ def test_an_array_that_is_not_closed_hides_nothing_that_follows() -> None:
 
 
 def test_text_that_is_not_closed_is_told_where_it_begins() -> None:
-    assert problems_of('[sysctl]\nkernel.hostname = """a\nb\n\n')[0].startswith("host.toml:2:1: ")
+    assert told_of('[sysctl]\nkernel.hostname = """a\nb\n\n')[0].startswith("host.toml:2:1: ")
 
 
 def test_what_is_set_twice_in_one_spelling_is_told_with_both_places() -> None:
-    assert problems_of("[sysctl]\nnet.a = 1\nnet.a = 2\nnet.a.b = 3\n[sysctl]\n") == [
+    assert told_of("[sysctl]\nnet.a = 1\nnet.a = 2\nnet.a.b = 3\n[sysctl]\n") == [
         "host.toml:3:1: [sysctl] net.a: this is set already on line 2",
         "host.toml:4:1: [sysctl] net.a.b: this is set already on line 2",
         "host.toml:5:1: [sysctl]: this table is declared already on line 1",
@@ -284,24 +279,24 @@ def test_what_is_set_twice_in_one_spelling_is_told_with_both_places() -> None:
     [("[" * 5000, "nested too deeply"), ("1" * 5000, "exceeds the limit")],
 )
 def test_what_no_parser_can_swallow_is_told_with_its_place(value: str, why: str) -> None:
-    (message,) = problems_of(f"[sysctl]\n\nnet.a = {value}\nnet.b = 1\n")
+    (message,) = told_of(f"[sysctl]\n\nnet.a = {value}\nnet.b = 1\n")
     assert message.startswith("host.toml:3:1: [sysctl] net.a: not TOML: ")
     assert why in message
 
 
 def test_more_mistakes_than_anybody_reads_are_cut_short() -> None:
-    found = problems_of("x = !\n" * 1000)
+    found = told_of("x = !\n" * 1000)
     assert len(found) == 26
     assert found[-1] == "host.toml: there may be more; correct these first"
 
 
 def test_a_huge_value_is_not_repeated_in_full() -> None:
-    (message,) = problems_of(f"[sysctl]\nnet.a = [{'1.5, ' * 10_000}]\n")
+    (message,) = told_of(f"[sysctl]\nnet.a = [{'1.5, ' * 10_000}]\n")
     assert len(message) < 500
 
 
 def test_control_characters_of_a_file_do_not_reach_the_terminal() -> None:
-    (message,) = problems_of('[sysctl]\n"net.\\u001b[2J" = 1.5\n')
+    (message,) = told_of('[sysctl]\n"net.\\u001b[2J" = 1.5\n')
     assert message.isprintable()
     assert printable("a\x1b\n\udcff€") == "a\\x1b\\n\\xff€"
 

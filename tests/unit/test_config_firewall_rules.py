@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from linx_async import SourceError
-from linx_async.config import ConfigError, Problem, parse
+from linx_async.config import parse
 from linx_async.config.firewall_rule_fields import begins, subject_of
 from linx_async.config.firewall_rule_statements import STATEMENTS
 from linx_async.netfilter import Rule, Table, build
 from linx_async.netfilter.build import Field
 from linx_async.netfilter.text import compiler
+from tests.config_problems import error_of
 from tests.firewall_rules import WRITTEN
 
 
@@ -58,15 +59,9 @@ def rule_of(text: str) -> Rule:
     return rule
 
 
-def problems_of(text: str) -> tuple[Problem, ...]:
-    with pytest.raises(ConfigError) as caught:
-        parse(text, file="host.toml")
-    return caught.value.problems
-
-
 def mistakes_of(rule: str) -> list[str]:
     """What is wrong with a rule, by what stands where."""
-    found = problems_of(f"{TABLE}rules = [{rule}]")
+    found = error_of(f"{TABLE}rules = [{rule}]").problems
     assert {(each.line, each.section) for each in found} == {(LINE, "netfilter.inet.fw.chains.c")}
     return [f"{each.key.removeprefix('rules[0]').lstrip('.')}: {each.message}" for each in found]
 
@@ -278,7 +273,7 @@ def test_the_order_is_kept_where_all_of_the_table_is_one_statement() -> None:
 )
 def test_a_mistake_is_told_so_that_it_can_be_mended(rule: str, mistake: str) -> None:
     if mistake == "NUMBER":
-        (problem,) = problems_of(f"{TABLE}rules = [{rule}]")
+        (problem,) = error_of(f"{TABLE}rules = [{rule}]").problems
         assert problem.message == "is a number of more than 1024 bits"
         return
     (found,) = mistakes_of(rule)
@@ -297,7 +292,7 @@ rules = [
 tcp.dport = 22
 ct.mark.set = "x"
 """
-    assert [(each.line, each.column, each.key) for each in problems_of(text)] == [
+    assert [(each.line, each.column, each.key) for each in error_of(text).problems] == [
         (4, 5, "rules[0].iifnam"),
         (4, 20, "rules[0].ip.saddr"),
         (4, 68, "rules[1].tcp.dport[2]"),
@@ -312,7 +307,7 @@ def test_a_set_that_is_wrong_itself_is_told_once() -> None:
     text = (
         f"{TABLE}rules = [{{ ip.saddr = '@friends' }}, {{ iifnam = 'lo', ip.saddr = '@friends' }}]"
     )
-    found = problems_of(text.replace('"ipv4_addr"', '"ipv4_adr"'))
+    found = error_of(text.replace('"ipv4_addr"', '"ipv4_adr"')).problems
     assert [(each.section, each.key) for each in found] == [
         ("netfilter.inet.fw.sets.friends", "type"),
         ("netfilter.inet.fw.chains.c", "rules[1].iifnam"),
@@ -373,5 +368,5 @@ context = "system_u:object_r:x:s0"
     ],
 )
 def test_a_mistake_in_an_object_is_told(text: str, message: str) -> None:
-    (problem,) = problems_of(f"[netfilter.inet.fw.{text}")
+    (problem,) = error_of(f"[netfilter.inet.fw.{text}").problems
     assert str(problem) == f"host.toml:{message}"

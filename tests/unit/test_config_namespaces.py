@@ -8,17 +8,12 @@ from typing import Any
 import pytest
 
 from linx_async._kernel.netns import NetworkNamespace
-from linx_async.config import ConfigError, Part, parse
+from linx_async.config import Part, parse
 from linx_async.config.host import part_named
 from linx_async.config.options import OPTIONS
+from tests.config_problems import told_of
 
 BLUE = NetworkNamespace.named("blue")
-
-
-def problems_of(text: str) -> list[str]:
-    with pytest.raises(ConfigError) as caught:
-        parse(text, file="host.toml")
-    return str(caught.value).splitlines()
 
 
 def parts_of(text: str) -> tuple[Part, ...]:
@@ -231,7 +226,7 @@ def test_what_no_part_of_a_namespace_is_called_finds_none(name: str) -> None:
     ],
 )
 def test_a_mistake_is_told_so_that_it_can_be_mended(text: str, message: str) -> None:
-    assert problems_of(text) == [f"host.toml:{message}"]
+    assert told_of(text) == [f"host.toml:{message}"]
 
 
 def test_options_are_said_of_all_of_a_namespace_of_a_section_or_of_a_table() -> None:

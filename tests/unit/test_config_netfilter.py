@@ -14,6 +14,7 @@ from linx_async.netfilter import Chain, Flowtable, Set, Table, Text
 from linx_async.netfilter.build import counter_object, limit_object, quota_object
 from linx_async.netfilter.desired.element import Element
 from linx_async.netfilter.text import compiler
+from tests.config_problems import lines_of_problems, told_of
 
 
 def no_nft(*_: Any) -> Any:
@@ -29,12 +30,6 @@ def without_nft(monkeypatch: pytest.MonkeyPatch) -> None:
 def table_of(text: str) -> Any:
     (part,) = parse(text).parts
     return part.desired
-
-
-def problems_of(text: str) -> list[str]:
-    with pytest.raises(ConfigError) as caught:
-        parse(text, file="host.toml")
-    return str(caught.value).splitlines()
 
 
 def test_a_table_is_written_chain_by_chain_and_set_by_set() -> None:
@@ -157,17 +152,17 @@ def test_what_is_no_table_has_no_part(name: str) -> None:
 
 def test_a_rule_is_text_that_nft_is_asked_about() -> None:
     text = '[netfilter.ip.a.chains.c]\nrules = ["accept"]'
-    assert problems_of(text) == [
+    assert told_of(text) == [
         "host.toml:1: [netfilter.ip.a]: there is no program nft: install nftables"
     ]
-    assert problems_of("[netfilter]\ntext = 'table ip a {}'") == [
+    assert told_of("[netfilter]\ntext = 'table ip a {}'") == [
         "host.toml:2: [netfilter] text: there is no program nft: install nftables"
     ]
 
 
 def test_only_a_table_that_is_right_is_shown_to_nft() -> None:
     text = '[netfilter.ip.a.chains.c]\nrules = ["accept"]\npolicy = "drop"'
-    assert problems_of(text) == [
+    assert told_of(text) == [
         "host.toml:3: [netfilter.ip.a.chains.c] policy: chain 'c' has none without a hook"
     ]
 
@@ -311,7 +306,7 @@ def test_rules_stay_text_until_they_are_needed(monkeypatch: pytest.MonkeyPatch) 
     ],
 )
 def test_a_mistake_is_told_so_that_it_can_be_mended(text: str, message: str) -> None:
-    assert problems_of(text)[-1].startswith(f"host.toml:{message}")
+    assert told_of(text)[-1].startswith(f"host.toml:{message}")
 
 
 def test_all_that_is_wrong_is_told_at_once_each_in_its_place() -> None:
@@ -332,7 +327,7 @@ size = -1
 [netfilter.ip6.a.chains.c]
 hook = "ingress"
 """
-    assert [line.split(": ")[:2] for line in problems_of(text)] == [
+    assert [line.split(": ")[:2] for line in told_of(text)] == [
         ["host.toml:2", "[netfilter] lifetime"],
         ["host.toml:4", "[netfilter.ip.a] recreate"],
         ["host.toml:5", "[netfilter.ip.a] comment"],
@@ -353,14 +348,6 @@ FIELDS = {
     ".limits.l": ("rate", "per", "unit", "burst", "burst_unit", "over"),
     ".flowtables.f": ("devices", "priority", "flags"),
 }
-
-
-def lines_of_problems(text: str) -> set[int | None]:
-    try:
-        parse(text)
-    except ConfigError as error:
-        return {problem.line for problem in error.problems}
-    return set()
 
 
 @pytest.mark.parametrize("value", ODD)

@@ -11,6 +11,7 @@ import pytest
 from linx_async import rtnl
 from linx_async.config import ConfigError, Part, parse
 from linx_async.rtnl import Address, Link, Neighbour, NextHop, Nexthop, Route, Rule
+from tests.config_problems import lines_of_problems, told_of
 
 
 def part_of(text: str) -> Part:
@@ -20,12 +21,6 @@ def part_of(text: str) -> Part:
 
 def desired_of(text: str) -> dict[str, Any]:
     return {name: tuple(entries) for name, entries in part_of(text).desired.items()}
-
-
-def problems_of(text: str) -> list[str]:
-    with pytest.raises(ConfigError) as caught:
-        parse(text, file="host.toml")
-    return str(caught.value).splitlines()
 
 
 def test_a_table_of_a_network_becomes_values_by_resource() -> None:
@@ -239,7 +234,7 @@ def test_what_is_declared_is_taken_by_the_source() -> None:
     ],
 )
 def test_a_mistake_is_told_so_that_it_can_be_mended(text: str, message: str) -> None:
-    assert problems_of(text) == [f"host.toml:{message}"]
+    assert told_of(text) == [f"host.toml:{message}"]
 
 
 def test_all_that_is_wrong_is_told_at_once_each_in_its_place() -> None:
@@ -271,7 +266,7 @@ scope = "x"
 [rtnl.routes.metrics]
 mtu = "x"
 """
-    assert [line.split(": ")[:2] for line in problems_of(text)] == [
+    assert [line.split(": ")[:2] for line in told_of(text)] == [
         ["host.toml:2", "[rtnl] on_conflict"],
         ["host.toml:6", "[rtnl] neighbours[1].address"],
         ["host.toml:6", "[rtnl] neighbours[2].lladdr"],
@@ -311,7 +306,7 @@ table = 2
 priority = 1
 table = 1
 """
-    assert problems_of(text) == [
+    assert told_of(text) == [
         (
             "host.toml:5: [rtnl.links.eth0] addresses[1]: address 10.0.0.1/24 on eth0 is declared "
             "already, first on line 1"
@@ -324,24 +319,16 @@ table = 1
 
 
 def test_a_field_that_is_wrong_makes_no_other_seem_so() -> None:
-    assert problems_of('[rtnl.links.a]\nkind = "?"\npeer = "b"') == [
+    assert told_of('[rtnl.links.a]\nkind = "?"\npeer = "b"') == [
         "host.toml:2: [rtnl.links.a] kind: '?' is no kind of link"
     ]
-    assert problems_of("[[rtnl.rules]]\npriority = 1\ntable = 1\nfwmark = -1\nfwmask = 1") == [
+    assert told_of("[[rtnl.rules]]\npriority = 1\ntable = 1\nfwmark = -1\nfwmask = 1") == [
         "host.toml:4: [rtnl] rules[0].fwmark: expected an integer from 0 to 4294967295, got -1"
     ]
 
 
 def test_an_entry_that_lost_a_statement_to_a_mistake_is_not_told_to_lack_it() -> None:
-    assert len(problems_of("[[rtnl.rules]]\npriority = !\ntable = 1")) == 1
-
-
-def lines_of_problems(text: str) -> set[int | None]:
-    try:
-        parse(text)
-    except ConfigError as error:
-        return {problem.line for problem in error.problems}
-    return set()
+    assert len(told_of("[[rtnl.rules]]\npriority = !\ntable = 1")) == 1
 
 
 SOUND: dict[str, tuple[Callable[..., Any], str]] = {
