@@ -61,6 +61,15 @@ class Net:
         for command in commands:
             await self.run("ip", *command.split())
 
+    async def without_carrier(self) -> str:
+        """A new interface, up: its addresses are tentative until it first gets a carrier.
+
+        Detection waits for the carrier only on an interface that never had one (IF_READY in
+        net/ipv6/addrconf.c). It is the other end of `peer`.
+        """
+        await self.ip("link add new type veth peer name peer", "link set new up")
+        return "new"
+
     async def shown(self, command: str) -> list[dict[str, Any]]:
         """What `ip` shows."""
         text = await self.run("ip", "-j", *command.split())

@@ -255,17 +255,19 @@ async def test_so_ownership_needs_no_record_but_for_links(net: Net) -> None:
 
 
 async def test_a_route_with_a_tentative_source_is_refused(net: Net) -> None:
-    await net.ip("link set two down", "address add fd02::1/64 dev one")
-    (found,) = await net.shown("-6 address show one tentative")
+    new = await net.without_carrier()
+    await net.ip(f"address add fd02::1/64 dev {new}")
+    (found,) = await net.shown(f"-6 address show {new} tentative")
     assert found
     with pytest.raises(OpError) as refused:
-        await add_route(net, Route("2001:db8::/64", "fd00::2", "one", source="fd02::1"))
+        await add_route(net, Route("2001:db8::/64", "fd02::2", new, source="fd02::1"))
     assert refused.value.errno == errno.EINVAL
 
 
 async def test_we_wait_for_it(net: Net) -> None:
-    await net.ip("link set two down", "address add fd02::1/64 dev one")
-    route = Route("2001:db8::/64", "fd00::2", "one", source="fd02::1")
+    new = await net.without_carrier()
+    await net.ip(f"address add fd02::1/64 dev {new}")
+    route = Route("2001:db8::/64", "fd02::2", new, source="fd02::1")
     report = await net.reconcile({"routes": [route]})
     assert report.failed == ()
     assert [each.key for each in report.waiting] == [route.key]

@@ -232,10 +232,10 @@ async def test_a_neighbour_that_the_kernel_would_make_something_else_of_is_a_fai
 
 
 async def test_an_address_is_converged_once_detection_is_over(net: Net) -> None:
-    await net.write("net.ipv6.conf.one.dad_transmits", "1")
-    desired = Desired(addresses=[("one", "fd05::1/64")])
+    new = await net.without_carrier()
+    desired = Desired(addresses=[(new, "fd05::1/64")])
     report = await net.reconcile(desired)
-    assert [op.key for op in report.applied] == ["address fd05::1 on one"]
+    assert [op.key for op in report.applied] == [f"address fd05::1 on {new}"]
     (waiting,) = report.waiting
     assert waiting.reason == "duplicate address detection is not over yet"
     assert not report.converged
